@@ -1,1 +1,5 @@
-//! Placeholder.
+//! AWS Batch, its logs and S3 on this machine, for any AWS client.
+
+mod batch;
+
+pub use batch::{Answer, Batch, BatchConfig, OpenError, StartError};

@@ -1,0 +1,147 @@
+//! The parts of a spec that a plan carries with it.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// How often each kind of failure is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// Further tries after the job itself failed.
+    pub app: u32,
+    /// Further attempts by Batch after it lost the host.
+    pub spot: u32,
+    /// Further tries after the container did not start.
+    pub start: u32,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { app: 1, spot: 8, start: 3 }
+    }
+}
+
+/// What a backfill may use, and when it stops.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The most jobs submitted and not ended at a time.
+    pub in_flight: u32,
+    /// How many slices may fail for good before nothing more is submitted.
+    pub stop_after: Option<StopAfter>,
+    /// The most jobs that one plan may submit.
+    pub max_jobs: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_flight: 50, stop_after: None, max_jobs: 5000 }
+    }
+}
+
+/// How many failures are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopAfter {
+    /// A share of the slices of the plan, in percent: above 0, at most 100.
+    Percent(f64),
+    /// A number of slices, at least 1.
+    Count(u32),
+}
+
+/// Not a share such as `5%` and not a count such as `3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a share of the jobs or a count of them")]
+pub struct NoStopAfter;
+
+impl FromStr for StopAfter {
+    type Err = NoStopAfter;
+
+    fn from_str(text: &str) -> Result<Self, NoStopAfter> {
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        if let Some(percent) = text.strip_suffix('%').map(str::trim_end) {
+            let share =
+                percent.parse::<f64>().ok().filter(|share| plain(percent) && *share > 0.0 && *share <= 100.0);
+            return share.map(Self::Percent).ok_or(NoStopAfter);
+        }
+        let count = text.parse::<u32>().ok().filter(|count| plain(text) && *count > 0);
+        count.map(Self::Count).ok_or(NoStopAfter)
+    }
+}
+
+/// The memory a job may have, in MiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryBounds {
+    /// What a first try gets.
+    pub start_mib: u64,
+    /// What no try goes beyond.
+    pub max_mib: u64,
+}
+
+/// What an hour costs, in dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prices {
+    /// One vCPU for one hour.
+    pub vcpu_hour: f64,
+    /// One GiB of memory for one hour.
+    pub gib_hour: f64,
+}
+
+/// What may be run again without doing harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Idempotent {
+    /// Any slice replaces its own output.
+    Slice,
+    /// Only a whole day replaces itself.
+    Partition,
+    /// Nothing: a second run loads twice.
+    No,
+}
+
+impl Idempotent {
+    /// The name that the YAML file uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Slice => "slice",
+            Self::Partition => "partition",
+            Self::No => "no",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Slice, Self::Partition, Self::No].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_is_a_share_or_a_count() {
+        for (text, stop) in [
+            ("5%", StopAfter::Percent(5.0)),
+            ("0.5 %", StopAfter::Percent(0.5)),
+            ("100%", StopAfter::Percent(100.0)),
+            ("3", StopAfter::Count(3)),
+        ] {
+            assert_eq!(text.parse(), Ok(stop), "{text}");
+        }
+        for text in ["", "%", "0", "0%", "101%", "-1", "+1", "1e3%", "NaN%", "inf%", "1.5", "five"] {
+            assert_eq!(text.parse::<StopAfter>(), Err(NoStopAfter), "{text}");
+        }
+    }
+
+    #[test]
+    fn policies_are_stored_by_name() {
+        let limits = Limits { stop_after: Some(StopAfter::Percent(5.0)), ..Limits::default() };
+        let json = serde_json::to_string(&limits).unwrap();
+        assert_eq!(json, r#"{"in_flight":50,"stop_after":{"percent":5.0},"max_jobs":5000}"#);
+        assert_eq!(serde_json::from_str::<Limits>(&json).unwrap(), limits);
+        for kind in [Idempotent::Slice, Idempotent::Partition, Idempotent::No] {
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("{:?}", kind.name()));
+            assert_eq!(Idempotent::of(kind.name()), Some(kind));
+        }
+    }
+}

@@ -1,1 +1,12 @@
-//! Placeholder.
+//! Effects in order: enumerate, submit, observe, advance, watch, over four small ports.
+
+pub mod adapters;
+pub mod advance;
+pub mod book;
+pub mod enumerate;
+pub mod event;
+pub mod observe;
+pub mod ports;
+pub mod segment;
+pub mod submit;
+pub mod watch;

@@ -1,0 +1,306 @@
+//! The ledger: a fold over the facts.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::fact::{Ended, Fact, Identity, Intended, LiveStatus, Mark, Outcome};
+use crate::failure::FailureClass;
+use crate::job::JobName;
+use crate::measure::Fingerprint;
+use crate::partition::SliceId;
+use crate::plan::PlanDigest;
+
+mod slice;
+
+pub use slice::{Loaded, SliceRecord, Standing, Try, TryState, Verdict};
+
+/// Where and when a fact was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Number of the segment.
+    pub segment: u64,
+    /// The writer's clock.
+    pub written_at: DateTime<Utc>,
+    /// The store's clock.
+    pub stored_at: DateTime<Utc>,
+}
+
+/// A plan that was submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoption {
+    /// Which plan.
+    pub digest: PlanDigest,
+    /// `name:revision` that its jobs run.
+    pub definition: String,
+    /// When.
+    pub stamp: Stamp,
+}
+
+/// Why nothing more is submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// In words.
+    pub why: String,
+    /// When.
+    pub stamp: Stamp,
+}
+
+/// The facts do not add up: the journal was edited by hand, or written by something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// The first fact is not `Opened`.
+    #[error("segment {0} comes before the journal was opened")]
+    NotOpened(u64),
+    /// A second `Opened`.
+    #[error("segment {0} opens the journal a second time")]
+    OpenedTwice(u64),
+    /// A fact about a job that was never intended.
+    #[error("segment {segment} speaks of job {name}, which was never intended")]
+    UnknownJob {
+        /// Number of the segment.
+        segment: u64,
+        /// The job's name.
+        name: JobName,
+    },
+    /// A job was intended twice.
+    #[error("segment {segment} intends job {name} a second time")]
+    IntendedTwice {
+        /// Number of the segment.
+        segment: u64,
+        /// The job's name.
+        name: JobName,
+    },
+}
+
+/// Who the backfill is, from its first fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Distinguishes this backfill from any other of its name.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// What can never change about it.
+    pub identity: Identity,
+}
+
+/// All state of a backfill.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ledger {
+    opened: Option<Opened>,
+    adoptions: Vec<Adoption>,
+    slices: BTreeMap<SliceId, SliceRecord>,
+    names: HashMap<JobName, (SliceId, usize)>,
+    stop: Option<Stop>,
+    facts: u64,
+    last: Option<Stamp>,
+}
+
+impl Ledger {
+    /// Who the backfill is; none before its first plan was submitted.
+    pub fn opened(&self) -> Option<&Opened> {
+        self.opened.as_ref()
+    }
+
+    /// The newest adopted plan.
+    pub fn adopted(&self) -> Option<&Adoption> {
+        self.adoptions.last()
+    }
+
+    /// The adoption of this plan.
+    pub fn adoption(&self, digest: &PlanDigest) -> Option<&Adoption> {
+        self.adoptions.iter().rfind(|a| a.digest == *digest)
+    }
+
+    /// What is known of a slice.
+    pub fn slice(&self, id: &SliceId) -> Option<&SliceRecord> {
+        self.slices.get(id)
+    }
+
+    /// Every slice of which something is known, in order.
+    pub fn slices(&self) -> impl Iterator<Item = (&SliceId, &SliceRecord)> {
+        self.slices.iter()
+    }
+
+    /// The try of this name.
+    pub fn job(&self, name: &JobName) -> Option<(&SliceId, &Try)> {
+        let (slice, index) = self.names.get(name)?;
+        Some((slice, self.slices.get(slice)?.tries.get(*index)?))
+    }
+
+    /// Every try that has not come to an end, in order of slice.
+    pub fn live(&self) -> impl Iterator<Item = (&SliceId, &Try)> {
+        self.slices.iter().flat_map(|(id, r)| r.live().map(move |t| (id, t)))
+    }
+
+    /// Why nothing more is submitted; an adoption after it lifts it.
+    pub fn stopped(&self) -> Option<&Stop> {
+        let adopted = self.adopted().map_or(0, |a| a.stamp.segment);
+        self.stop.as_ref().filter(|s| s.stamp.segment >= adopted)
+    }
+
+    /// How many facts were folded.
+    pub fn facts(&self) -> u64 {
+        self.facts
+    }
+
+    /// Where the newest fact stands.
+    pub fn last(&self) -> Option<Stamp> {
+        self.last
+    }
+
+    /// Adds a fact. Facts come in the order of the journal.
+    pub fn apply(&mut self, fact: Fact, stamp: Stamp) -> Result<(), FoldError> {
+        if self.opened.is_none() && !matches!(fact, Fact::Opened { .. }) {
+            return Err(FoldError::NotOpened(stamp.segment));
+        }
+        self.facts += 1;
+        self.last = Some(stamp);
+        match fact {
+            Fact::Opened { uuid, name, identity } => {
+                if self.opened.is_some() {
+                    return Err(FoldError::OpenedTwice(stamp.segment));
+                }
+                self.opened = Some(Opened { uuid, name, identity });
+            }
+            Fact::Adopted { digest, definition, .. } => self.adoptions.push(Adoption { digest, definition, stamp }),
+            Fact::Intended(intended) => self.intend(intended, stamp)?,
+            Fact::Accepted { name, job_id, found } => {
+                let t = self.job_mut(&name, stamp)?;
+                t.job_id = Some(job_id);
+                t.found = found;
+                t.state = TryState::Live(LiveStatus::Submitted);
+                t.changed = stamp;
+            }
+            Fact::Refused { name, why } => self.set(&name, stamp, TryState::Refused(why))?,
+            Fact::Unknown { name, why } => self.set(&name, stamp, TryState::Unknown(why))?,
+            Fact::Withdrawn { name, why } => self.set(&name, stamp, TryState::Withdrawn(why))?,
+            Fact::NeverArrived { name } => self.set(&name, stamp, TryState::NeverArrived)?,
+            Fact::Seen { name, status, reason } => {
+                let t = self.job_mut(&name, stamp)?;
+                t.reason = reason;
+                if t.state != TryState::Live(status) {
+                    t.state = TryState::Live(status);
+                    t.changed = stamp;
+                }
+            }
+            Fact::Ending { name, why } => {
+                let t = self.job_mut(&name, stamp)?;
+                t.ending = Some(why);
+            }
+            Fact::Ended(ended) => self.end(*ended, stamp)?,
+            Fact::Lost { name } => self.set(&name, stamp, TryState::Lost)?,
+            Fact::Doubled { slice, .. } => self.record(slice).doubled += 1,
+            Fact::GaveUp { slice, class, why } => {
+                self.record(slice).verdict = Some(Verdict::GaveUp { class, why, stamp });
+            }
+            Fact::AskedPerson { slice, why } => {
+                self.record(slice).verdict = Some(Verdict::NeedsPerson { why, stamp });
+            }
+            Fact::Marked { partition, mark, reason } => {
+                let record = self.record(SliceId::whole(partition));
+                record.verdict = Some(match mark {
+                    Mark::Done => {
+                        record.loaded =
+                            Some(Loaded { load: record.next_load(), fingerprint: None, by: None, at: stamp.stored_at });
+                        Verdict::Done { stamp, marked: Some(reason) }
+                    }
+                    Mark::Failed => Verdict::MarkedFailed { reason, stamp },
+                });
+            }
+            Fact::Cancelled { slice, reason } => {
+                let record = self.record(slice);
+                record.cancelled = Some(reason.clone());
+                if record.live().next().is_none() {
+                    record.verdict = Some(Verdict::Cancelled { reason, stamp });
+                }
+            }
+            Fact::Stopped { why } => self.stop = Some(Stop { why, stamp }),
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, slice: SliceId) -> &mut SliceRecord {
+        self.slices.entry(slice).or_default()
+    }
+
+    fn intend(&mut self, intended: Intended, stamp: Stamp) -> Result<(), FoldError> {
+        let name = intended.name.clone();
+        let slice = intended.slice.clone();
+        let record = self.record(slice.clone());
+        // A new try is the answer to whatever verdict stood before it.
+        record.verdict = None;
+        record.cancelled = None;
+        let index = record.tries.len();
+        record.tries.push(Try::new(intended, stamp));
+        if self.names.insert(name.clone(), (slice, index)).is_some() {
+            return Err(FoldError::IntendedTwice { segment: stamp.segment, name });
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, ended: Ended, stamp: Stamp) -> Result<(), FoldError> {
+        let name = ended.name.clone();
+        let outcome = ended.outcome;
+        let t = self.job_mut(&name, stamp)?;
+        t.state = TryState::Ended(outcome);
+        t.changed = stamp;
+        t.ended = Some(ended);
+        let (load, fingerprint) = (t.intended.load, t.intended.fingerprint);
+        let Some((slice, _)) = self.names.get(&name).cloned() else { return Ok(()) };
+        let record = self.record(slice);
+        match outcome {
+            // Success wins over whatever was decided meanwhile, a cancellation included.
+            Outcome::Succeeded => {
+                record.loaded =
+                    Some(Loaded { load, fingerprint: Some(fingerprint), by: Some(name), at: stamp.stored_at });
+                record.verdict = Some(Verdict::Done { stamp, marked: None });
+            }
+            Outcome::Failed(_) => record.settle_cancelled(stamp),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &JobName, stamp: Stamp, state: TryState) -> Result<(), FoldError> {
+        let t = self.job_mut(name, stamp)?;
+        t.state = state;
+        t.changed = stamp;
+        if let Some((slice, _)) = self.names.get(name).cloned() {
+            self.record(slice).settle_cancelled(stamp);
+        }
+        Ok(())
+    }
+
+    fn job_mut(&mut self, name: &JobName, stamp: Stamp) -> Result<&mut Try, FoldError> {
+        self.names
+            .get(name)
+            .and_then(|(slice, index)| self.slices.get_mut(slice)?.tries.get_mut(*index))
+            .ok_or_else(|| FoldError::UnknownJob { segment: stamp.segment, name: name.clone() })
+    }
+
+    /// Slices given up since the newest plan was adopted, for the circuit breaker.
+    pub fn given_up_since_adoption(&self) -> usize {
+        let adopted = self.adopted().map_or(0, |a| a.stamp.segment);
+        let given_up = |r: &&SliceRecord| matches!(&r.verdict, Some(Verdict::GaveUp { stamp, .. }) if stamp.segment > adopted);
+        self.slices.values().filter(given_up).count()
+    }
+
+    /// The fingerprint that a slice had when it was last loaded by a job.
+    pub fn loaded_fingerprint(&self, slice: &SliceId) -> Option<Fingerprint> {
+        self.slice(slice)?.loaded.as_ref()?.fingerprint
+    }
+
+    /// The class of every failed try, for tables.
+    pub fn failures(&self) -> impl Iterator<Item = (&SliceId, &Try, FailureClass)> {
+        let of = |t: &Try| match t.state {
+            TryState::Ended(Outcome::Failed(class)) => Some(class),
+            TryState::Lost => Some(FailureClass::Lost),
+            _ => None,
+        };
+        self.slices.iter().flat_map(move |(id, r)| r.tries.iter().filter_map(move |t| Some((id, t, of(t)?))))
+    }
+}
+
+#[cfg(test)]
+mod tests;

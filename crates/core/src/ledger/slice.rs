@@ -1,0 +1,231 @@
+//! What is known of one slice.
+
+use chrono::{DateTime, Utc};
+
+use super::Stamp;
+use crate::fact::{Ended, Intended, LiveStatus, Outcome};
+use crate::failure::FailureClass;
+use crate::job::JobName;
+use crate::measure::Fingerprint;
+
+/// One job of a slice, from its intent to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Try {
+    /// What was intended.
+    pub intended: Intended,
+    /// When the intent was stored.
+    pub intent: Stamp,
+    /// Where it stands.
+    pub state: TryState,
+    /// When that changed last.
+    pub changed: Stamp,
+    /// Batch's id, once it is known.
+    pub job_id: Option<String>,
+    /// The id was found by a search for the name.
+    pub found: bool,
+    /// What Batch says about a job that waits.
+    pub reason: Option<String>,
+    /// Why Batch was asked to end it, if it was.
+    pub ending: Option<String>,
+    /// How it ended.
+    pub ended: Option<Ended>,
+}
+
+/// Where a try stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TryState {
+    /// Written down, not known to be sent.
+    Intended,
+    /// Sent, and nobody heard what became of it.
+    Unknown(String),
+    /// Batch said no.
+    Refused(String),
+    /// Its writer did not send it.
+    Withdrawn(String),
+    /// It did not appear until it could no longer.
+    NeverArrived,
+    /// Batch has it.
+    Live(LiveStatus),
+    /// It came to its end.
+    Ended(Outcome),
+    /// It vanished.
+    Lost,
+}
+
+impl Try {
+    pub(super) fn new(intended: Intended, stamp: Stamp) -> Self {
+        Self {
+            intended,
+            intent: stamp,
+            state: TryState::Intended,
+            changed: stamp,
+            job_id: None,
+            found: false,
+            reason: None,
+            ending: None,
+            ended: None,
+        }
+    }
+
+    /// It may still run: nothing may be submitted beside it.
+    pub fn is_live(&self) -> bool {
+        matches!(self.state, TryState::Intended | TryState::Unknown(_) | TryState::Live(_))
+    }
+
+    /// Batch is not known to have it, nor known not to.
+    pub fn is_unheard(&self) -> bool {
+        matches!(self.state, TryState::Intended | TryState::Unknown(_))
+    }
+
+    /// It came to nothing: Batch never had it.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self.state, TryState::Refused(_) | TryState::Withdrawn(_) | TryState::NeverArrived)
+    }
+
+    /// Its container began to run at some time.
+    pub fn has_started(&self) -> bool {
+        self.state == TryState::Live(LiveStatus::Running)
+            || self.state == TryState::Ended(Outcome::Succeeded)
+            || self.ended.as_ref().is_some_and(|e| e.started_at.is_some())
+    }
+}
+
+/// The last time a slice was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Which load it was.
+    pub load: u32,
+    /// What was loaded; none where a person marked it.
+    pub fingerprint: Option<Fingerprint>,
+    /// The job that did it; none where a person marked it.
+    pub by: Option<JobName>,
+    /// When, on the store's clock.
+    pub at: DateTime<Utc>,
+}
+
+/// What a slice has come to, until it is intended anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Loaded.
+    Done {
+        /// Since when.
+        stamp: Stamp,
+        /// A person's reason, where a person said so.
+        marked: Option<String>,
+    },
+    /// No more tries.
+    GaveUp {
+        /// Class of the last failure.
+        class: FailureClass,
+        /// In words.
+        why: String,
+        /// Since when.
+        stamp: Stamp,
+    },
+    /// A person has to say what is to be done.
+    NeedsPerson {
+        /// In words.
+        why: String,
+        /// Since when.
+        stamp: Stamp,
+    },
+    /// A person said that it is not loaded.
+    MarkedFailed {
+        /// In the person's words.
+        reason: String,
+        /// Since when.
+        stamp: Stamp,
+    },
+    /// A person no longer wanted it.
+    Cancelled {
+        /// In the person's words.
+        reason: String,
+        /// Since when.
+        stamp: Stamp,
+    },
+}
+
+impl Verdict {
+    /// Since when it holds.
+    pub fn stamp(&self) -> Stamp {
+        match self {
+            Self::Done { stamp, .. }
+            | Self::GaveUp { stamp, .. }
+            | Self::NeedsPerson { stamp, .. }
+            | Self::MarkedFailed { stamp, .. }
+            | Self::Cancelled { stamp, .. } => *stamp,
+        }
+    }
+}
+
+/// What is known of one slice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SliceRecord {
+    /// All tries of all loads, oldest first.
+    pub tries: Vec<Try>,
+    /// What it has come to.
+    pub verdict: Option<Verdict>,
+    /// When it was last loaded.
+    pub loaded: Option<Loaded>,
+    /// A person no longer wants it; its jobs are being ended.
+    pub cancelled: Option<String>,
+    /// How often two jobs of one load were seen.
+    pub doubled: u32,
+}
+
+/// Where a slice stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Never loaded, and nothing of it is with Batch.
+    New,
+    /// Intended, sent, or between two tries.
+    Waiting,
+    /// A job of it runs.
+    Running,
+    /// Loaded.
+    Done,
+    /// Given up, cancelled, or marked as failed.
+    Failed,
+    /// A person is needed.
+    NeedsPerson,
+}
+
+impl SliceRecord {
+    /// The tries that may still run.
+    pub fn live(&self) -> impl Iterator<Item = &Try> {
+        self.tries.iter().filter(|t| t.is_live())
+    }
+
+    /// The number that the next load has: one more than the last that succeeded.
+    pub fn next_load(&self) -> u32 {
+        self.loaded.as_ref().map_or(0, |l| l.load) + 1
+    }
+
+    /// The number that the next try of this load has.
+    pub fn next_try(&self, load: u32) -> u32 {
+        self.tries.iter().filter(|t| t.intended.load == load).count() as u32 + 1
+    }
+
+    /// Where it stands.
+    pub fn standing(&self) -> Standing {
+        let running = |t: &Try| {
+            matches!(t.state, TryState::Live(LiveStatus::Running | LiveStatus::Starting))
+        };
+        match &self.verdict {
+            Some(Verdict::Done { .. }) => Standing::Done,
+            Some(Verdict::NeedsPerson { .. }) => Standing::NeedsPerson,
+            Some(_) => Standing::Failed,
+            None if self.tries.last().is_none_or(Try::is_unsent) => Standing::New,
+            None if self.live().any(running) => Standing::Running,
+            None => Standing::Waiting,
+        }
+    }
+
+    pub(super) fn settle_cancelled(&mut self, stamp: Stamp) {
+        if self.live().next().is_none()
+            && let Some(reason) = &self.cancelled
+        {
+            self.verdict = Some(Verdict::Cancelled { reason: reason.clone(), stamp });
+        }
+    }
+}

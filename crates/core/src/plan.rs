@@ -1,0 +1,311 @@
+//! The plan: every partition in the window with a choice and its reason, and the exact jobs to submit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::failure::FailureClass;
+use crate::fact::Identity;
+use crate::measure::{Fingerprint, Strays};
+use crate::partition::{PartitionId, SliceId};
+use crate::spec::{Idempotent, Limits, MemoryBounds, Prices, RetryPolicy};
+use crate::template::Template;
+
+mod make;
+mod only;
+mod stale;
+mod totals;
+
+pub use make::{Inputs, make};
+pub use only::{NotAnOnly, Only};
+pub use stale::{Staleness, StaleJob};
+pub use totals::{ServiceRow, Totals};
+
+/// The version of `plan.json` that this program writes and reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The digest of a plan: 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PlanDigest(String);
+
+impl PlanDigest {
+    /// The first twelve digits, for people.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+
+    /// All digits; a file name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PlanDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a partition is in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubmitReason {
+    /// Never loaded.
+    Missing,
+    /// Given up, cancelled, or marked as failed.
+    Failed,
+    /// Its objects are not those that were loaded.
+    Changed,
+}
+
+/// Why a partition is not in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Loaded, and its objects are still those.
+    Done,
+    /// A job of it runs, or the next try is due.
+    Running,
+    /// It has no objects.
+    NoData,
+    /// It may still receive objects.
+    Settling,
+    /// Loaded, and its objects are others now; planned only when asked for.
+    Changed,
+    /// Loaded, and it has no objects any more.
+    Gone,
+    /// The store did not list it.
+    Unlisted,
+    /// A person has to decide (`dayfill mark`).
+    NeedsPerson,
+    /// Failed, and failed days were not asked for.
+    Failed,
+    /// Not among what `--only` asks for.
+    Outside,
+}
+
+/// What is to be done with a partition, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "choice", content = "reason", rename_all = "snake_case")]
+pub enum Choice {
+    /// It is loaded by this plan.
+    Submit(SubmitReason),
+    /// It is not.
+    Skip(SkipReason),
+}
+
+/// One partition of the window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedPartition {
+    /// Which.
+    pub partition: PartitionId,
+    /// What is to be done with it, and why.
+    #[serde(flatten)]
+    pub choice: Choice,
+    /// Number of objects.
+    pub objects: u64,
+    /// Their bytes, as stored.
+    pub bytes: u64,
+    /// Bytes of the largest object.
+    pub largest: u64,
+    /// When the newest object was written.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub newest: Option<DateTime<Utc>>,
+    /// Hours without an object between the first and the last that have one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub missing_hours: Vec<u8>,
+    /// The class of the failure, where it failed before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failed: Option<FailureClass>,
+    /// What the store said, where it did not list it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<String>,
+}
+
+/// One job of the plan, in the shape of its first try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedJob {
+    /// What it reads.
+    pub slice: SliceId,
+    /// Which time the slice is being loaded.
+    pub load: u32,
+    /// Tries of this load that went before this plan.
+    pub tries_before: u32,
+    /// MiB of the first try.
+    pub memory_mib: u64,
+    /// The prefix of its keys, in the bucket.
+    pub prefix: String,
+    /// Number of objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What they are.
+    pub fingerprint: Fingerprint,
+}
+
+/// Where the objects lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedSource {
+    /// The bucket that jobs read.
+    pub bucket: String,
+    /// Names of the dimensions, in the order of the layout.
+    pub dimensions: Vec<String>,
+}
+
+/// The job definition that the plan's jobs run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedDefinition {
+    /// `name:revision`; none where the file differs from what is registered, and `submit` registers it.
+    pub revision: Option<String>,
+    /// What the file says, where the YAML names a file: `submit` registers exactly this, whatever the file says then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub content: Option<serde_json::Value>,
+}
+
+/// What is the same for all jobs of the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobTemplate {
+    /// The job definition.
+    pub definition: PinnedDefinition,
+    /// Job queue.
+    pub queue: String,
+    /// On queues that ask for one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub share_identifier: Option<String>,
+    /// vCPUs.
+    pub vcpus: u32,
+    /// First request and cap.
+    pub memory: MemoryBounds,
+    /// Seconds an attempt may take.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub timeout_s: Option<u32>,
+    /// What may run again.
+    pub idempotent: Idempotent,
+    /// The command, with fields.
+    pub command: Vec<Template>,
+    /// Environment, with fields.
+    pub environment: BTreeMap<String, Template>,
+}
+
+/// What was passed over while listing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassedOver {
+    /// Keys that do not follow the layout.
+    pub unmatched: Strays,
+    /// Keys left out by `include` and `exclude`.
+    pub filtered: u64,
+    /// Dimension values unfit to be passed to a job.
+    pub unusable: Strays,
+}
+
+/// A plan. Equal lake, ledger, YAML and `now` give equal bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Name of the backfill.
+    pub backfill: String,
+    /// The journal it was made against; none before the first submission.
+    pub uuid: Option<Uuid>,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// What can never change about the backfill.
+    pub identity: Identity,
+    /// First day, inclusive.
+    pub from: NaiveDate,
+    /// Last day, inclusive.
+    pub to: NaiveDate,
+    /// What was asked for.
+    pub only: Only,
+    /// Where the objects lie.
+    pub source: PlannedSource,
+    /// What is the same for all jobs.
+    pub job: JobTemplate,
+    /// Who is tried again, and how often.
+    pub retry: RetryPolicy,
+    /// What is never exceeded.
+    pub limits: Limits,
+    /// Prices, where the YAML gives them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prices: Option<Prices>,
+    /// Every partition of the window, in order.
+    pub partitions: Vec<PlannedPartition>,
+    /// What was passed over.
+    pub passed_over: PassedOver,
+    /// The jobs, in the order in which they are submitted.
+    pub jobs: Vec<PlannedJob>,
+}
+
+/// A `plan.json` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanFileError {
+    /// Not JSON, or not a plan.
+    #[error("it is not a plan file of dayfill")]
+    NotAPlan(#[source] serde_json::Error),
+    /// Written by a newer program.
+    #[error("its schema version is {0}, and this program knows {SCHEMA_VERSION}: use the dayfill that made it, or plan again")]
+    Newer(u64),
+    /// Edited after it was made.
+    #[error("its content does not match its digest: it was edited; change the YAML and plan again instead")]
+    Edited,
+}
+
+#[derive(Serialize)]
+struct PlanFile<'a> {
+    digest: PlanDigest,
+    #[serde(flatten)]
+    plan: &'a Plan,
+}
+
+impl Plan {
+    /// The digest of all that the plan says.
+    pub fn digest(&self) -> PlanDigest {
+        // A plan is made of types that always serialize; an empty text would fail the comparison, never pass it.
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        PlanDigest(Sha256::digest(&text).iter().map(|b| format!("{b:02x}")).collect())
+    }
+
+    /// The text of `plan.json`.
+    pub fn to_json(&self) -> String {
+        let file = PlanFile { digest: self.digest(), plan: self };
+        let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Reads a `plan.json`.
+    pub fn from_json(text: &str) -> Result<Self, PlanFileError> {
+        let mut value: serde_json::Value = serde_json::from_str(text).map_err(PlanFileError::NotAPlan)?;
+        let version = value.get("schema_version").and_then(serde_json::Value::as_u64);
+        if let Some(version) = version
+            && version > u64::from(SCHEMA_VERSION)
+        {
+            return Err(PlanFileError::Newer(version));
+        }
+        let digest = value.as_object_mut().and_then(|o| o.remove("digest"));
+        let plan: Self = serde_json::from_value(value).map_err(PlanFileError::NotAPlan)?;
+        match digest {
+            Some(serde_json::Value::String(d)) if d == plan.digest().as_str() => Ok(plan),
+            _ => Err(PlanFileError::Edited),
+        }
+    }
+
+    /// The job that loads this slice.
+    pub fn job_for(&self, slice: &SliceId) -> Option<&PlannedJob> {
+        self.jobs.iter().find(|j| j.slice == *slice)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! A view of a backfill → rows and totals. Rows are data; renderers make text of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use crate::decide::AdoptedPlan;
+use crate::fact::{LiveStatus, Outcome};
+use crate::failure::FailureClass;
+use crate::ledger::{Ledger, Standing, Try, TryState, Verdict};
+use crate::partition::{PartitionId, SliceId};
+use crate::plan::{Choice, SkipReason};
+
+/// What a status is made from.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// What is.
+    pub ledger: &'a Ledger,
+    /// The newest adopted plan.
+    pub plan: Option<&'a AdoptedPlan>,
+    /// The time to report for.
+    pub now: DateTime<Utc>,
+}
+
+/// How rows are grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupBy {
+    /// By the values of the dimensions.
+    Service,
+    /// By month.
+    Month,
+    /// By day.
+    Day,
+}
+
+/// What one partition is, for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DayState {
+    /// Loaded.
+    Done,
+    /// A job of it runs.
+    Running,
+    /// Submitted and not running, or the next try is due.
+    Waiting,
+    /// In the adopted plan, not yet sent.
+    Planned,
+    /// Given up, cancelled, or marked as failed.
+    Failed,
+    /// A person has to decide.
+    NeedsPerson,
+    /// No objects.
+    NoData,
+    /// Not planned for another reason.
+    Other,
+}
+
+/// Days by state in one group.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Row {
+    /// The group: service, month or day.
+    pub group: String,
+    /// All days.
+    pub days: u64,
+    /// Loaded.
+    pub done: u64,
+    /// Running.
+    pub running: u64,
+    /// Submitted and waiting, or between two tries.
+    pub waiting: u64,
+    /// Not yet sent.
+    pub planned: u64,
+    /// Given up, cancelled, marked as failed.
+    pub failed: u64,
+    /// Wait for a person.
+    pub needs_person: u64,
+    /// Without objects.
+    pub no_data: u64,
+    /// Not planned for another reason.
+    pub other: u64,
+    /// Bytes of the days that are or were to be loaded.
+    pub bytes: u64,
+    /// Bytes loaded.
+    pub bytes_done: u64,
+    /// Jobs accepted by Batch.
+    pub jobs: u64,
+    /// Jobs that were killed for their memory.
+    pub out_of_memory: u64,
+    /// Seconds that jobs ran, the last attempt of each.
+    pub seconds: u64,
+}
+
+/// Failures of one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClassRow {
+    /// Which class.
+    pub class: FailureClass,
+    /// Jobs that ended so.
+    pub jobs: u64,
+    /// Days that this happened to.
+    pub days: u64,
+    /// Of these, days that are done by now.
+    pub days_done: u64,
+    /// Of these, days that were given up for it.
+    pub days_given_up: u64,
+}
+
+impl View<'_> {
+    /// Every partition that is known, with its state, in order.
+    pub fn partitions(&self) -> BTreeMap<PartitionId, DayState> {
+        let mut states = BTreeMap::new();
+        for p in self.plan.iter().flat_map(|p| &p.plan().partitions) {
+            let state = match p.choice {
+                Choice::Submit(_) => DayState::Planned,
+                Choice::Skip(SkipReason::NoData) => DayState::NoData,
+                Choice::Skip(_) => DayState::Other,
+            };
+            states.insert(p.partition.clone(), state);
+        }
+        for (slice, record) in self.ledger.slices() {
+            let state = match record.standing() {
+                Standing::Done => DayState::Done,
+                Standing::Running => DayState::Running,
+                Standing::Waiting => DayState::Waiting,
+                Standing::Failed => DayState::Failed,
+                Standing::NeedsPerson => DayState::NeedsPerson,
+                Standing::New => continue,
+            };
+            let taken_up = self.is_taken_up(slice);
+            states.insert(slice.partition().clone(), if taken_up { DayState::Planned } else { state });
+        }
+        states
+    }
+
+    /// Settled once, and asked for again by the newest plan.
+    fn is_taken_up(&self, slice: &SliceId) -> bool {
+        let adopted = self.ledger.adopted().map_or(0, |a| a.stamp.segment);
+        let job = self.plan.and_then(|p| p.job(slice));
+        let Some((job, record)) = job.zip(self.ledger.slice(slice)) else { return false };
+        record.verdict.as_ref().is_some_and(|v| v.stamp().segment < adopted) && job.load == record.next_load()
+    }
+
+    /// Rows by group, in order of group.
+    pub fn rows(&self, by: GroupBy) -> Vec<Row> {
+        let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+        for (partition, state) in self.partitions() {
+            let group = match by {
+                GroupBy::Service if partition.values().is_empty() => "all".to_owned(),
+                GroupBy::Service => partition.values().join("/"),
+                GroupBy::Month => partition.day().format("%Y-%m").to_string(),
+                GroupBy::Day => partition.day().to_string(),
+            };
+            let row = rows.entry(group.clone()).or_insert_with(|| Row { group, ..Row::default() });
+            self.count(row, &partition, state);
+        }
+        rows.into_values().collect()
+    }
+
+    /// Everything in one row.
+    pub fn total(&self) -> Row {
+        let mut row = Row { group: "total".to_owned(), ..Row::default() };
+        for (partition, state) in self.partitions() {
+            self.count(&mut row, &partition, state);
+        }
+        row
+    }
+
+    fn count(&self, row: &mut Row, partition: &PartitionId, state: DayState) {
+        row.days += 1;
+        *match state {
+            DayState::Done => &mut row.done,
+            DayState::Running => &mut row.running,
+            DayState::Waiting => &mut row.waiting,
+            DayState::Planned => &mut row.planned,
+            DayState::Failed => &mut row.failed,
+            DayState::NeedsPerson => &mut row.needs_person,
+            DayState::NoData => &mut row.no_data,
+            DayState::Other => &mut row.other,
+        } += 1;
+        let slice = SliceId::whole(partition.clone());
+        let record = self.ledger.slice(&slice);
+        let planned = self.plan.and_then(|p| p.job(&slice)).map(|j| j.bytes);
+        let tried = record.and_then(|r| r.tries.last()).map(|t| t.intended.bytes);
+        let bytes = tried.or(planned).unwrap_or(0);
+        row.bytes += bytes;
+        row.bytes_done += if state == DayState::Done { bytes } else { 0 };
+        for t in record.into_iter().flat_map(|r| &r.tries) {
+            row.jobs += u64::from(t.job_id.is_some());
+            row.out_of_memory +=
+                u64::from(t.state == TryState::Ended(Outcome::Failed(FailureClass::OutOfMemory)));
+            row.seconds += self.ran(t).map_or(0, |d| d.num_seconds().max(0) as u64);
+        }
+    }
+
+    /// How long the last attempt of a job ran, so far.
+    fn ran(&self, t: &Try) -> Option<TimeDelta> {
+        match (&t.ended, &t.state) {
+            (Some(ended), _) => Some(ended.stopped_at? - ended.started_at?),
+            (None, TryState::Live(LiveStatus::Running)) => Some(self.now - t.changed.stored_at),
+            _ => None,
+        }
+    }
+
+    /// Failures by class; classes that did not occur are left out.
+    pub fn classes(&self) -> Vec<ClassRow> {
+        let mut found: BTreeMap<FailureClass, (u64, BTreeSet<&SliceId>)> = BTreeMap::new();
+        for (slice, _, class) in self.ledger.failures() {
+            let (jobs, days) = found.entry(class).or_default();
+            *jobs += 1;
+            days.insert(slice);
+        }
+        let is = |slice: &SliceId, what: &dyn Fn(&Verdict) -> bool| {
+            self.ledger.slice(slice).and_then(|r| r.verdict.as_ref()).is_some_and(what)
+        };
+        found
+            .into_iter()
+            .map(|(class, (jobs, days))| ClassRow {
+                class,
+                jobs,
+                days: days.len() as u64,
+                days_done: days.iter().filter(|s| is(s, &|v| matches!(v, Verdict::Done { .. }))).count() as u64,
+                days_given_up: days
+                    .iter()
+                    .filter(|s| is(s, &|v| matches!(v, Verdict::GaveUp { class: c, .. } if *c == class)))
+                    .count() as u64,
+            })
+            .collect()
+    }
+}

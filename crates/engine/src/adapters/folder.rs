@@ -1,0 +1,201 @@
+//! The journal in a local folder.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::ports::{Created, ErrorKind, Journal, PortError, StoredSegment};
+
+/// A journal in a folder: `journal/0000000000000042.jsonl` and `plans/{digest}.json`.
+///
+/// A segment is written to a temporary file, synced, and linked to its number: `link(2)` fails where the number is
+/// taken, so a number has one content for ever and no reader sees half of it. The store's clock is the file system's.
+#[derive(Debug, Clone)]
+pub struct FolderJournal {
+    root: PathBuf,
+}
+
+impl FolderJournal {
+    /// The journal in `root`, which is created when something is first written.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn segment_path(&self, number: u64) -> PathBuf {
+        self.root.join("journal").join(format!("{number:016}.jsonl"))
+    }
+
+    /// Writes `bytes` to `target` only if there is no such file.
+    fn create_file(&self, target: &Path, bytes: &[u8]) -> io::Result<Option<DateTime<Utc>>> {
+        let folder = target.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder)?;
+        let temporary = folder.join(format!(".{}.tmp", Uuid::new_v4()));
+        let linked = (|| {
+            let mut file = File::create_new(&temporary)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            let stored_at = file.metadata()?.modified()?.into();
+            match fs::hard_link(&temporary, target) {
+                Ok(()) => Ok(Some(stored_at)),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+                Err(e) => Err(e),
+            }
+        })();
+        let removed = fs::remove_file(&temporary);
+        let stored = linked?;
+        removed?;
+        File::open(folder)?.sync_all()?;
+        Ok(stored)
+    }
+
+    fn read_segments(&self, from: u64) -> io::Result<Vec<StoredSegment>> {
+        let folder = self.root.join("journal");
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(e),
+        };
+        let mut numbers = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            let number =
+                name.to_str().and_then(|n| n.strip_suffix(".jsonl")).and_then(|n| n.parse::<u64>().ok());
+            numbers.extend(number.filter(|n| *n >= from));
+        }
+        numbers.sort_unstable();
+        let read = |number: u64| {
+            let path = self.segment_path(number);
+            let stored_at = fs::metadata(&path)?.modified()?.into();
+            Ok(StoredSegment { number, bytes: fs::read(&path)?, stored_at })
+        };
+        numbers.into_iter().map(read).collect()
+    }
+
+    fn error(&self, doing: &str, error: &io::Error) -> PortError {
+        let kind = match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Other,
+        };
+        let port = PortError::new(kind, format!("cannot {doing} {}: {error}", self.root.display()));
+        match kind {
+            ErrorKind::Denied => {
+                port.hint("give this user the right to write there, or name another folder as `state`")
+            }
+            ErrorKind::Full => port.hint("make room there and run the same command again: nothing is lost"),
+            _ => port,
+        }
+    }
+
+    /// File work happens on a thread of its own kind, so that a slow disk does not hold up everything else.
+    async fn run<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let own = self.clone();
+        match tokio::task::spawn_blocking(move || work(&own)).await {
+            Ok(result) => result.map_err(|e| self.error(doing, &e)),
+            Err(e) => {
+                Err(PortError::new(ErrorKind::Other, format!("cannot {doing} {}: {e}", self.root.display())))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for FolderJournal {
+    async fn segments(&self, from: u64) -> Result<Vec<StoredSegment>, PortError> {
+        self.run("read the journal in", move |j| j.read_segments(from)).await
+    }
+
+    async fn create(&self, number: u64, bytes: &[u8]) -> Result<Created, PortError> {
+        let bytes = bytes.to_vec();
+        let write = move |j: &Self| j.create_file(&j.segment_path(number), &bytes);
+        Ok(self.run("write the journal in", write).await?.map_or(Created::Taken, Created::Stored))
+    }
+
+    async fn keep_plan(&self, digest: &str, bytes: &[u8]) -> Result<(), PortError> {
+        let target = self.root.join("plans").join(format!("{digest}.json"));
+        let bytes = bytes.to_vec();
+        self.run("keep the plan in", move |j| j.create_file(&target, &bytes)).await?;
+        Ok(())
+    }
+
+    async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, PortError> {
+        let target = self.root.join("plans").join(format!("{digest}.json"));
+        let read = move |_: &Self| match fs::read(&target) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        };
+        self.run("read the plan in", read).await
+    }
+
+    async fn now(&self) -> Result<DateTime<Utc>, PortError> {
+        // A file system shared by several machines has a clock of its own; a fresh file tells it.
+        let touch = |j: &Self| {
+            fs::create_dir_all(&j.root)?;
+            let path = j.root.join(format!(".{}.tmp", Uuid::new_v4()));
+            let modified = File::create_new(&path).and_then(|f| f.metadata()?.modified());
+            fs::remove_file(&path)?;
+            Ok(modified?.into())
+        };
+        self.run("write a file in", touch).await
+    }
+
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_many_racers_one_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Arc::new(FolderJournal::new(dir.path()));
+        let racers = (0..32u8).map(|i| {
+            let journal = Arc::clone(&journal);
+            tokio::spawn(async move { (i, journal.create(1, &[i]).await.unwrap()) })
+        });
+        let results: Vec<(u8, Created)> =
+            futures::future::join_all(racers).await.into_iter().map(Result::unwrap).collect();
+        let winners: Vec<u8> =
+            results.iter().filter(|(_, c)| matches!(c, Created::Stored(_))).map(|(i, _)| *i).collect();
+        assert_eq!(winners.len(), 1);
+        let stored = journal.segments(1).await.unwrap();
+        assert_eq!(stored.len(), 1);
+        assert_eq!(stored[0].bytes, winners);
+        let left: Vec<_> = fs::read_dir(dir.path().join("journal")).unwrap().collect();
+        assert_eq!(left.len(), 1, "no temporary file is left");
+    }
+
+    #[tokio::test]
+    async fn an_absent_folder_is_an_empty_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = FolderJournal::new(dir.path().join("none/such"));
+        assert_eq!(journal.segments(1).await.unwrap(), []);
+        assert_eq!(journal.plan("abc").await.unwrap(), None);
+        assert!(!dir.path().join("none").exists(), "reading creates nothing");
+    }
+
+    #[tokio::test]
+    async fn a_place_that_cannot_be_written_is_one_clear_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = FolderJournal::new(&file).create(1, b"x").await.unwrap_err();
+        assert!(error.what.contains("cannot write the journal in"), "{error}");
+        assert!(!error.what.contains('\n'));
+    }
+}

@@ -1,0 +1,138 @@
+//! One whole step: read, observe, decide, end what is to end, submit what is due.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dayfill_core::decide::{Decision, Pace, decide, is_finished};
+use dayfill_core::fact::Fact;
+use dayfill_core::job::JobName;
+use dayfill_core::ledger::Ledger;
+use dayfill_core::partition::SliceId;
+use dayfill_core::rate::Rate;
+
+use crate::book::{Book, BookError};
+use crate::event::{Event, Reporter};
+use crate::ports::Queue;
+
+/// The journal, the queue, and how fast jobs are submitted.
+pub struct Engine {
+    pub(crate) book: Book,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) reporter: Arc<dyn Reporter>,
+    pub(crate) rate: Rate,
+}
+
+/// How a backfill stands after a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Nothing is left to watch or to send.
+    pub finished: bool,
+    /// Facts in the journal, so that one step can be told from the next.
+    pub facts: u64,
+}
+
+impl Engine {
+    /// An engine that works off the adopted plans of `book` through `queue`.
+    pub fn new(book: Book, queue: Arc<dyn Queue>, reporter: Arc<dyn Reporter>) -> Self {
+        let rate = Self::starting_rate(queue.as_ref());
+        Self { book, queue, reporter, rate }
+    }
+
+    /// The journal, read and folded.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The journal, to adopt a plan or to append what a person says.
+    pub fn book_mut(&mut self) -> &mut Book {
+        &mut self.book
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &Arc<dyn Queue> {
+        &self.queue
+    }
+
+    /// One whole step. What it finds done by somebody else it does not do again, so any number of processes may step
+    /// at once.
+    pub async fn advance(&mut self) -> Result<Step, BookError> {
+        self.book.refresh().await?;
+        self.observe().await?;
+        let pace = self.pace();
+        let now = self.book.clock().now();
+        self.settle(pace, now).await?;
+        self.submit_due(pace).await?;
+        let decisions = decide(self.book.ledger(), self.book.plans(), pace, now);
+        let ledger = self.book.ledger();
+        Ok(Step { finished: is_finished(ledger, &decisions), facts: ledger.facts() })
+    }
+
+    fn pace(&self) -> Pace {
+        let after = self.queue.bounds().start_failure;
+        Pace { start_failure: TimeDelta::from_std(after).unwrap_or(TimeDelta::MAX) }
+    }
+
+    /// Appends every decision that is a fact by itself, then asks Batch to end what is to end. In this order: a
+    /// request that is lost on the way is repeated by the next step, because the fact is there.
+    async fn settle(&mut self, pace: Pace, now: DateTime<Utc>) -> Result<(), BookError> {
+        let reporter = self.reporter.clone();
+        let mut told = Vec::new();
+        let written = self
+            .book
+            .append(|ledger, plans| {
+                let decisions = decide(ledger, plans, pace, now);
+                told =
+                    decisions.iter().filter_map(|(s, d)| Some((s.clone(), fact_of(s, d, ledger)?))).collect();
+                told.iter().map(|(_, fact)| fact.clone()).collect()
+            })
+            .await?;
+        if written {
+            told.iter().for_each(|(slice, fact)| tell(reporter.as_ref(), slice, fact));
+        }
+        let mut to_end: Vec<(JobName, String)> = Vec::new();
+        for (_, decision) in decide(self.book.ledger(), self.book.plans(), pace, now) {
+            if let Decision::Terminate { job, why } = decision {
+                to_end.push((job, why));
+            }
+        }
+        for (job, why) in to_end {
+            if let Some(id) = self.book.ledger().job(&job).and_then(|(_, t)| t.job_id.clone()) {
+                self.queue.terminate(&id, &why).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fact_of(slice: &SliceId, decision: &Decision, ledger: &Ledger) -> Option<Fact> {
+    let slice = slice.clone();
+    match decision {
+        Decision::Wait | Decision::Submit(_) => None,
+        Decision::Terminate { job, why } => {
+            let asked = ledger.job(job).is_some_and(|(_, t)| t.ending.is_some());
+            (!asked).then(|| Fact::Ending { name: job.clone(), why: why.clone() })
+        }
+        Decision::GiveUp { class, why } => Some(Fact::GaveUp { slice, class: *class, why: why.clone() }),
+        Decision::StopBackfill { why } => {
+            ledger.stopped().is_none().then(|| Fact::Stopped { why: why.clone() })
+        }
+        Decision::AskPerson { why } => Some(Fact::AskedPerson { slice, why: why.clone() }),
+        Decision::Doubled { kept } => Some(Fact::Doubled { slice, kept: kept.clone() }),
+    }
+}
+
+fn tell(reporter: &dyn Reporter, slice: &SliceId, fact: &Fact) {
+    let slice = slice.clone();
+    reporter.hear(match fact {
+        Fact::GaveUp { why, .. } => Event::Note { slice, what: format!("given up: {why}") },
+        Fact::AskedPerson { why, .. } => {
+            Event::Note { slice, what: format!("a person has to decide: {why}") }
+        }
+        Fact::Doubled { .. } => Event::Note { slice, what: "two jobs of one load exist".to_owned() },
+        Fact::Ending { name, why } => {
+            Event::Note { slice, what: format!("job {name} is being ended: {why}") }
+        }
+        Fact::Stopped { why } => Event::Warning { what: format!("nothing more is submitted: {why}") },
+        _ => return,
+    });
+}

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::failure::FailureClass;
 use crate::fact::Identity;
+use crate::failure::FailureClass;
 use crate::measure::{Fingerprint, Strays};
 use crate::partition::{PartitionId, SliceId};
 use crate::spec::{Idempotent, Limits, MemoryBounds, Prices, RetryPolicy};
@@ -22,7 +22,7 @@ mod totals;
 
 pub use make::{Inputs, make};
 pub use only::{NotAnOnly, Only};
-pub use stale::{Staleness, StaleJob};
+pub use stale::{StaleJob, Staleness};
 pub use totals::{ServiceRow, Totals};
 
 /// The version of `plan.json` that this program writes and reads.
@@ -159,6 +159,44 @@ pub struct PlannedSource {
     pub dimensions: Vec<String>,
 }
 
+/// Where the journal is and where jobs run: all that `submit` needs beside the plan's jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Where the journal is kept: `s3://bucket/prefix`, or the absolute path of a folder.
+    pub state: String,
+    /// Where jobs run.
+    pub runs_on: RunsOn,
+}
+
+/// Where jobs run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "engine", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RunsOn {
+    /// On AWS Batch; what is left out is found as any AWS tool finds it.
+    Aws {
+        /// The Region.
+        region: Option<String>,
+        /// The profile of the shared configuration.
+        profile: Option<String>,
+        /// Another endpoint for every service.
+        endpoint_url: Option<String>,
+    },
+    /// On this machine.
+    Local {
+        /// The folder of the local engine, absolute.
+        folder: String,
+        /// The folder whose subfolders are buckets, absolute.
+        lake: String,
+        /// Folders that are served as buckets: name and absolute path.
+        mounts: Vec<(String, String)>,
+        /// vCPUs that jobs may use at once; all of the machine if left out.
+        vcpus: Option<u32>,
+        /// MiB that jobs may use at once; what the machine has if left out.
+        memory_mib: Option<u64>,
+    },
+}
+
 /// The job definition that the plan's jobs run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -228,6 +266,8 @@ pub struct Plan {
     pub to: NaiveDate,
     /// What was asked for.
     pub only: Only,
+    /// Where the journal is and where jobs run.
+    pub place: Place,
     /// Where the objects lie.
     pub source: PlannedSource,
     /// What is the same for all jobs.
@@ -254,7 +294,9 @@ pub enum PlanFileError {
     #[error("it is not a plan file of dayfill")]
     NotAPlan(#[source] serde_json::Error),
     /// Written by a newer program.
-    #[error("its schema version is {0}, and this program knows {SCHEMA_VERSION}: use the dayfill that made it, or plan again")]
+    #[error(
+        "its schema version is {0}, and this program knows {SCHEMA_VERSION}: use the dayfill that made it, or plan again"
+    )]
     Newer(u64),
     /// Edited after it was made.
     #[error("its content does not match its digest: it was edited; change the YAML and plan again instead")]

@@ -3,8 +3,8 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
-    Choice, JobTemplate, Only, PassedOver, PinnedDefinition, Plan, PlannedJob, PlannedPartition, PlannedSource,
-    SCHEMA_VERSION, SkipReason, SubmitReason,
+    Choice, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlannedJob, PlannedPartition,
+    PlannedSource, SCHEMA_VERSION, SkipReason, SubmitReason,
 };
 use crate::fact::Identity;
 use crate::failure::FailureClass;
@@ -19,6 +19,8 @@ pub struct Inputs<'a> {
     pub spec: &'a Spec,
     /// Who the backfill is.
     pub identity: Identity,
+    /// Where the journal is and where jobs run.
+    pub place: Place,
     /// The bucket that jobs read (the YAML may name a folder).
     pub bucket: String,
     /// The prefix inside the bucket that the layout's keys are relative to; empty, or ending in `/`.
@@ -90,6 +92,7 @@ fn assemble(
         from,
         to,
         only: inputs.only.clone(),
+        place: inputs.place.clone(),
         source: PlannedSource {
             bucket: inputs.bucket.clone(),
             dimensions: spec.source().layout().dimensions().to_vec(),

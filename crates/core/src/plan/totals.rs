@@ -131,7 +131,8 @@ impl Plan {
         }
         let mut sizes: Vec<u64> = self.partitions.iter().filter(|p| p.objects > 0).map(|p| p.bytes).collect();
         sizes.sort_unstable();
-        let skew = sizes.last().map(|max| Skew { p50: quantile(&sizes, 50), p95: quantile(&sizes, 95), max: *max });
+        let skew =
+            sizes.last().map(|max| Skew { p50: quantile(&sizes, 50), p95: quantile(&sizes, 95), max: *max });
         Totals {
             services,
             all,

@@ -23,7 +23,7 @@ mod totals;
 pub use make::{Inputs, make};
 pub use only::{NotAnOnly, Only};
 pub use stale::{StaleJob, Staleness};
-pub use totals::{ServiceRow, Totals};
+pub use totals::{Estimate, Gap, Outlier, ServiceRow, Skew, Totals};
 
 /// The version of `plan.json` that this program writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -246,6 +246,18 @@ pub struct PassedOver {
     pub unusable: Strays,
 }
 
+/// What the jobs that succeeded so far took: the ground of every estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// Jobs that succeeded.
+    pub jobs: u64,
+    /// Seconds that their last attempts ran, together.
+    pub seconds: u64,
+    /// Bytes that they read, together.
+    pub bytes: u64,
+}
+
 /// A plan. Equal lake, ledger, YAML and `now` give equal bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -279,6 +291,8 @@ pub struct Plan {
     /// Prices, where the YAML gives them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub prices: Option<Prices>,
+    /// What jobs took so far.
+    pub history: History,
     /// Every partition of the window, in order.
     pub partitions: Vec<PlannedPartition>,
     /// What was passed over.

@@ -3,12 +3,12 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
-    Choice, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlannedJob, PlannedPartition,
-    PlannedSource, SCHEMA_VERSION, SkipReason, SubmitReason,
+    Choice, History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlannedJob,
+    PlannedPartition, PlannedSource, SCHEMA_VERSION, SkipReason, SubmitReason,
 };
-use crate::fact::Identity;
+use crate::fact::{Identity, Outcome};
 use crate::failure::FailureClass;
-use crate::ledger::{Ledger, SliceRecord, Standing, Verdict};
+use crate::ledger::{Ledger, SliceRecord, Standing, TryState, Verdict};
 use crate::measure::{Measure, Measured};
 use crate::partition::{PartitionId, SliceId};
 use crate::spec::Spec;
@@ -111,6 +111,7 @@ fn assemble(
         retry: spec.retry(),
         limits: spec.limits(),
         prices: spec.prices(),
+        history: history(ledger),
         partitions,
         passed_over: PassedOver {
             unmatched: measured.unmatched.clone(),
@@ -200,4 +201,19 @@ fn first_memory(inputs: &Inputs<'_>, record: Option<&SliceRecord>) -> u64 {
     let bounds = inputs.spec.job().memory();
     let seen = record.into_iter().flat_map(|r| &r.tries).map(|t| t.intended.memory_mib).max();
     seen.unwrap_or(bounds.start_mib).clamp(bounds.start_mib, bounds.max_mib)
+}
+
+fn history(ledger: &Ledger) -> History {
+    let mut history = History::default();
+    for t in
+        ledger.slices().flat_map(|(_, r)| &r.tries).filter(|t| t.state == TryState::Ended(Outcome::Succeeded))
+    {
+        let times = t.ended.as_ref().and_then(|e| e.started_at.zip(e.stopped_at));
+        if let Some((started, stopped)) = times {
+            history.jobs += 1;
+            history.seconds += (stopped - started).num_seconds().max(0) as u64;
+            history.bytes += t.intended.bytes;
+        }
+    }
+    history
 }

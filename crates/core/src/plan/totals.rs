@@ -44,6 +44,21 @@ pub struct Totals {
     pub outliers: Vec<Outlier>,
     /// Runs of days without objects between days with objects, longest first.
     pub gaps: Vec<Gap>,
+    /// What the jobs will take; none before the first job has succeeded.
+    pub estimate: Option<Estimate>,
+}
+
+/// What the jobs of a plan will take, if bytes take as long as they did so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// vCPUs × hours.
+    pub vcpu_hours: f64,
+    /// GiB × hours.
+    pub gib_hours: f64,
+    /// Dollars, where the YAML gives prices.
+    pub dollars: Option<f64>,
+    /// How many finished jobs this rests on.
+    pub from_jobs: u64,
 }
 
 /// How many times the median makes an outlier.
@@ -141,8 +156,25 @@ impl Plan {
             vcpus: self.jobs.len() as u64 * u64::from(self.job.vcpus),
             outliers: skew.map_or_else(Vec::new, |s| self.outliers(s.p50)),
             gaps: self.gaps(),
+            estimate: self.estimate(),
             skew,
         }
+    }
+
+    fn estimate(&self) -> Option<Estimate> {
+        let history = self.history;
+        if history.jobs == 0 {
+            return None;
+        }
+        let per_byte = history.seconds as f64 / history.bytes.max(1) as f64;
+        let (mut vcpu_hours, mut gib_hours) = (0.0, 0.0);
+        for job in &self.jobs {
+            let hours = per_byte * job.bytes as f64 / 3600.0;
+            vcpu_hours += hours * f64::from(self.job.vcpus);
+            gib_hours += hours * job.memory_mib as f64 / 1024.0;
+        }
+        let dollars = self.prices.map(|p| vcpu_hours * p.vcpu_hour + gib_hours * p.gib_hour);
+        Some(Estimate { vcpu_hours, gib_hours, dollars, from_jobs: history.jobs })
     }
 
     fn outliers(&self, median: u64) -> Vec<Outlier> {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::EngineKind;
-use super::names::{holds_access_key, is_batch_name, names_a_secret};
+use super::names::{holds_access_key, is_batch_name, looks_like_credential};
 use super::parts::{JobParts, MemoryParts};
 use super::policy::{Idempotent, MemoryBounds};
-use super::problem::Problems;
+use super::problem::{ProblemPart, Problems};
 use crate::layout::Layout;
 use crate::template::Template;
 use crate::units::{self, MIB};
@@ -284,8 +284,9 @@ fn read_command(words: Vec<String>, layout: Option<&Layout>, problems: &mut Prob
     let word = |(index, word): (usize, String)| {
         let field = format!("job.command[{index}]");
         if holds_access_key(&word) {
-            problems.add_secret(
+            problems.add_part(
                 field,
+                ProblemPart::Secret,
                 "the word holds an access key of AWS",
                 "give the job a role instead: `jobRoleArn:` of the job definition",
             );
@@ -306,10 +307,11 @@ fn read_environment(
         let field = format!("job.environment.{name}");
         check_variable(&field, &name, problems);
         let template = read_template(&field, &value, layout, problems);
-        // The value is known to have no fields only once it was read; one that could not be is a problem already.
+        // A text that could not be read as a template may still be a credential.
         let literal = template.as_ref().is_none_or(|template| !template.has_fields());
-        if holds_access_key(&value) || (names_a_secret(&name) && literal && !value.is_empty()) {
-            problems.add_secret(field, format!("the value of {name} looks like a credential"), SECRETS_HELP);
+        if holds_access_key(&value) || (literal && looks_like_credential(&name, &value)) {
+            let message = format!("the value of {name} looks like a credential");
+            problems.add_part(field, ProblemPart::Secret, message, SECRETS_HELP);
         }
         if let Some(template) = template {
             environment.insert(name, template);
@@ -323,10 +325,16 @@ fn check_variable(field: &str, name: &str, problems: &mut Problems) {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !is_name {
         let message = format!("`{}` cannot name an environment variable", name.escape_debug());
-        problems.add(field, message, "use letters, digits and _, and begin with a letter or _");
-    } else if name.starts_with("AWS_BATCH") {
-        problems.add(
+        problems.add_part(
             field,
+            ProblemPart::Name,
+            message,
+            "use letters, digits and _, and begin with a letter or _",
+        );
+    } else if name.starts_with("AWS_BATCH") {
+        problems.add_part(
+            field,
+            ProblemPart::Name,
             format!("{name} is set by Batch itself"),
             "names that begin with AWS_BATCH are taken; choose another",
         );

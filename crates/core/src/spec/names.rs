@@ -41,10 +41,12 @@ pub(super) fn holds_access_key(text: &str) -> bool {
     })
 }
 
-/// Whether a variable of this name is likely to hold a secret.
-pub(super) fn names_a_secret(name: &str) -> bool {
+/// Whether a variable of an environment looks like a credential: by its value, which may be an access key id of AWS, or by its
+/// name, which may speak of a secret, a token, an API key or a password.
+pub fn looks_like_credential(name: &str, value: &str) -> bool {
     let plain: String = name.chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect();
-    ["secret", "token", "apikey", "password", "passwd"].iter().any(|word| plain.contains(word))
+    let telling = ["secret", "token", "apikey", "password", "passwd"].iter().any(|word| plain.contains(word));
+    holds_access_key(value) || (telling && !value.is_empty())
 }
 
 #[cfg(test)]
@@ -87,8 +89,9 @@ mod tests {
     #[test]
     fn names_of_secrets_are_known() {
         for name in ["TD_API_KEY", "GITHUB_TOKEN", "dbPassword", "AWS_SECRET_ACCESS_KEY"] {
-            assert!(names_a_secret(name), "{name}");
+            assert!(looks_like_credential(name, "x"), "{name}");
+            assert!(!looks_like_credential(name, ""), "{name}");
         }
-        assert!(!names_a_secret("SERVICE") && !names_a_secret("KEY_PREFIX"));
+        assert!(!looks_like_credential("SERVICE", "x") && !looks_like_credential("KEY_PREFIX", "x"));
     }
 }

@@ -8,14 +8,25 @@ pub struct SpecProblem {
     /// The dotted path of the field: `window.from`, `source.dimensions.service[1]`, `job.environment.YEAR`. Where the
     /// field is missing, the path it would have.
     pub field: String,
-    /// The bytes of the field's text that are wrong, where only a part of it is.
-    pub at: Option<Range<usize>>,
-    /// Whether the field's text must not be shown, since it looks like a credential.
-    pub secret: bool,
+    /// What of the field is wrong.
+    pub part: ProblemPart,
     /// What is wrong, a lowercase fragment.
     pub message: String,
     /// What to write instead.
     pub help: String,
+}
+
+/// What of a field is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProblemPart {
+    /// All of its value.
+    Value,
+    /// These bytes of its text.
+    Bytes(Range<usize>),
+    /// Its name.
+    Name,
+    /// Its value, which looks like a credential and must not be shown.
+    Secret,
 }
 
 /// The problems found so far.
@@ -24,7 +35,7 @@ pub(super) struct Problems(Vec<SpecProblem>);
 
 impl Problems {
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>, help: impl Into<String>) {
-        self.push(field.into(), None, false, message.into(), help.into());
+        self.add_part(field, ProblemPart::Value, message, help);
     }
 
     pub fn add_at(
@@ -34,16 +45,17 @@ impl Problems {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.push(field.into(), Some(at), false, message.into(), help.into());
+        self.add_part(field, ProblemPart::Bytes(at), message, help);
     }
 
-    pub fn add_secret(
+    pub fn add_part(
         &mut self,
         field: impl Into<String>,
+        part: ProblemPart,
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.push(field.into(), None, true, message.into(), help.into());
+        self.0.push(SpecProblem { field: field.into(), part, message: message.into(), help: help.into() });
     }
 
     /// What was written, or a problem saying that it is missing.
@@ -60,9 +72,5 @@ impl Problems {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    fn push(&mut self, field: String, at: Option<Range<usize>>, secret: bool, message: String, help: String) {
-        self.0.push(SpecProblem { field, at, secret, message, help });
     }
 }

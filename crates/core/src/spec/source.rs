@@ -10,12 +10,13 @@ use regex::Regex;
 
 use super::names::bucket_fault;
 use super::parts::SourceParts;
-use super::problem::Problems;
+use super::problem::{ProblemPart, Problems};
 use crate::layout::{self, Layout};
 use crate::units;
 
-/// How long after its end a day may still receive files, unless the YAML says.
-const SETTLE: Duration = Duration::from_hours(6);
+/// How long after its end, and after its newest object, a day may still receive files, unless the YAML says. None:
+/// a lake that was copied an hour ago would otherwise be all unsettled.
+const SETTLE: Duration = Duration::ZERO;
 const LONGEST_SETTLE: Duration = Duration::from_hours(24 * 366);
 
 /// Where the data lies.
@@ -304,7 +305,12 @@ fn read_dimensions(
                 [] => "the layout has no dimensions; leave `dimensions` out".to_owned(),
                 names => format!("the dimensions of the layout are {}", names.join(", ")),
             };
-            problems.add(&*field, format!("the layout has no dimension {{{name}}}"), help);
+            problems.add_part(
+                &*field,
+                ProblemPart::Name,
+                format!("the layout has no dimension {{{name}}}"),
+                help,
+            );
         }
         if values.is_empty() {
             problems.add(

@@ -56,7 +56,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(spec.name(), "td-audit");
     assert_eq!(spec.source().uri().to_string(), "s3://example-infra-logs/raw/");
     assert_eq!(spec.source().zone(), chrono_tz::Tz::UTC);
-    assert_eq!(spec.source().settle(), std::time::Duration::from_hours(6));
+    assert_eq!(spec.source().settle(), std::time::Duration::ZERO);
     assert_eq!(spec.window().zone(), chrono_tz::Tz::UTC);
     assert_eq!(spec.window().to(), None);
     assert_eq!(spec.job().vcpus(), 1);
@@ -295,11 +295,11 @@ fn one_thing_wrong_is_one_problem_with_a_remedy() {
 
 #[test]
 fn faults_inside_a_text_are_pointed_at() {
-    let at = |change: fn(&mut SourceParts)| problem(with(|_, source, _, _| change(source))).at;
-    assert_eq!(at(|source| source.uri = text("s3://B/x")), Some(5..6));
-    assert_eq!(at(|source| source.include = text("a(b")), Some(1..2));
-    assert_eq!(at(|source| source.layout = text("{service}/{date:%F}")), Some(16..18));
-    assert_eq!(at(|source| source.settle = text("6")), None);
+    let at = |change: fn(&mut SourceParts)| problem(with(|_, source, _, _| change(source))).part;
+    assert_eq!(at(|source| source.uri = text("s3://B/x")), ProblemPart::Bytes(5..6));
+    assert_eq!(at(|source| source.include = text("a(b")), ProblemPart::Bytes(1..2));
+    assert_eq!(at(|source| source.layout = text("{service}/{date:%F}")), ProblemPart::Bytes(16..18));
+    assert_eq!(at(|source| source.settle = text("6")), ProblemPart::Value);
 }
 
 #[test]
@@ -310,12 +310,12 @@ fn credentials_are_refused_and_never_repeated() {
     {
         let found =
             problems(with(|_, _, _, job| job.environment = vec![(name.to_owned(), value.to_owned())]));
-        let secret = found.iter().find(|problem| problem.secret).expect("seen");
+        let secret = found.iter().find(|problem| problem.part == ProblemPart::Secret).expect("seen");
         assert_eq!(secret.field, format!("job.environment.{name}"));
         assert!(!secret.message.contains(value) && secret.help.contains("secrets:"));
     }
     let word = problem(with(|_, _, _, job| job.command = Some(vec![format!("--key={key}")])));
-    assert!(word.secret && !word.message.contains(&key));
+    assert!(word.part == ProblemPart::Secret && !word.message.contains(&key));
     for (name, value) in [("TOKEN_OF", "{service}"), ("PASSWORD", "")] {
         let parts = with(|_, _, _, job| job.environment = vec![(name.to_owned(), value.to_owned())]);
         assert!(Spec::new(parts).is_ok(), "{name}");

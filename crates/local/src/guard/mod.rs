@@ -23,6 +23,7 @@ use protocol::{News, Request, RunId, Spawn};
 use run::Run;
 
 pub(crate) use run::MARK;
+pub(crate) use tree::Tree;
 
 // Ten times the price of a measurement on a busy machine; a job gains a few MiB at most in between.
 const SCAN_EVERY: Duration = Duration::from_millis(20);

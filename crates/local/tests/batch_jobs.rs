@@ -1,0 +1,195 @@
+//! Jobs as clients see them: submitted over the wire, run as real processes, described, listed, logged.
+
+mod batch_support;
+
+use std::time::Duration;
+
+use batch_support::{Rig, attempts, text};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_runs_with_its_environment_and_its_output_is_logged() {
+    let rig = Rig::open().await;
+    rig.register(
+        "hello",
+        &["sh", "-c", "echo day=Ref::day; env | sort; pwd; echo oops >&2; exit 0"],
+        json!({ "parameters": { "day": "monday" }, "environment": [{ "name": "A", "value": "definition" },
+            { "name": "B", "value": "kept" }] }),
+    )
+    .await;
+    let job = rig
+        .submit(json!({ "jobDefinition": "hello", "parameters": { "day": "2018-10-04" },
+            "containerOverrides": { "environment": [{ "name": "A", "value": "override" }] } }))
+        .await;
+    let detail = rig.until_over(&job).await;
+    assert_eq!(detail["status"], "SUCCEEDED", "{detail:#}");
+    assert_eq!(detail["container"]["exitCode"], 0);
+    assert_eq!(detail["statusReason"], "Essential container in task exited");
+    assert_eq!(attempts(&detail).len(), 1);
+    let lines = rig.log(&detail).await;
+    for line in [
+        "day=2018-10-04",
+        "A=override",
+        "B=kept",
+        "AWS_BATCH_JOB_ATTEMPT=1",
+        "AWS_BATCH_JQ_NAME=default",
+        "AWS_BATCH_CE_NAME=local",
+        "AWS_EXECUTION_ENV=AWS_ECS_EC2",
+        "AWS_ENDPOINT_URL_BATCH=http://127.0.0.1:1",
+        "oops",
+        &format!("AWS_BATCH_JOB_ID={job}"),
+    ] {
+        assert!(lines.iter().any(|l| l == line), "{line} is missing in {lines:#?}");
+    }
+    assert!(!lines.iter().any(|line| line.starts_with("CARGO")), "the engine's own environment: {lines:#?}");
+    let of = |name: &str| lines.iter().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+    assert_eq!(of("HOME="), of("TMPDIR="));
+    assert_eq!(of("HOME="), of("PWD="));
+    rig.until(|| !std::path::Path::new(&of("HOME=")).exists(), "the scratch folder is removed").await;
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_and_signals_are_reported_and_retried() {
+    let rig = Rig::open().await;
+    rig.register("fails", &["sh", "-c", "exit 7"], json!({})).await;
+    rig.register("dies", &["sh", "-c", "kill -9 $$"], json!({})).await;
+    rig.register("second", &["sh", "-c", "test $AWS_BATCH_JOB_ATTEMPT = 2"], json!({})).await;
+    let retry = json!({ "attempts": 3, "evaluateOnExit": [
+        { "onExitCode": "1", "action": "RETRY" }, { "onExitCode": "*", "action": "exit" }] });
+    let mut ends = Vec::new();
+    for definition in ["fails", "dies", "second"] {
+        let job = rig.submit(json!({ "jobDefinition": definition, "retryStrategy": retry })).await;
+        let detail = rig.until_over(&job).await;
+        let codes: Vec<_> = attempts(&detail).iter().map(|a| a["container"]["exitCode"].clone()).collect();
+        ends.push((text(&detail["status"]), codes));
+    }
+    assert_eq!(
+        ends,
+        [
+            ("FAILED".to_owned(), vec![json!(7)]),
+            ("FAILED".to_owned(), vec![json!(137)]),
+            ("SUCCEEDED".to_owned(), vec![json!(1), json!(0)]),
+        ]
+    );
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_not_there_fails_to_start() {
+    let rig = Rig::open().await;
+    rig.register("missing", &["no-such-program-here"], json!({})).await;
+    rig.register("secret", &["true"], json!({ "secrets": [{ "name": "A", "valueFrom": "arn" }] })).await;
+    let detail = rig.until_over(&rig.submit(json!({ "jobDefinition": "missing" })).await).await;
+    assert_eq!(detail["status"], "FAILED");
+    assert_eq!(detail["statusReason"], "Task failed to start");
+    let reason = text(&detail["container"]["reason"]);
+    assert!(reason.starts_with("CannotStartContainerError: Error response from daemon: "), "{reason}");
+    assert!(
+        reason.contains("exec: \"no-such-program-here\": executable file not found in $PATH"),
+        "{reason}"
+    );
+    assert!(detail["container"].get("exitCode").is_none());
+    let detail = rig.until_over(&rig.submit(json!({ "jobDefinition": "secret" })).await).await;
+    assert!(text(&detail["container"]["reason"]).starts_with("ResourceInitializationError"));
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_over_its_memory_is_killed_with_its_children() {
+    let rig = Rig::open().await;
+    // The memory is held by a grandchild in a session of its own, whose parent is gone.
+    let hog = "(setsid sh -c 'head -c 80000000 /dev/zero | tail' &) ; sleep 60";
+    rig.register("hog", &["sh", "-c", hog], json!({ "memory": 32 })).await;
+    let detail = rig.until_over(&rig.submit(json!({ "jobDefinition": "hog" })).await).await;
+    assert_eq!(detail["status"], "FAILED");
+    assert_eq!(detail["container"]["reason"], "OutOfMemoryError: Container killed due to memory usage");
+    assert_eq!(detail["container"]["exitCode"], 137);
+    let peak: u64 = text(&detail["tags"]["local:peak-memory-kib"]).parse().unwrap();
+    assert!(peak > 32 * 1024, "{peak}");
+    rig.until(|| rig.processes_of(&detail).is_empty(), "no process of the job is left").await;
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leftovers_of_a_job_end_with_it() {
+    let rig = Rig::open().await;
+    let leaves = "(setsid sleep 300 &) ; sleep 300 & sleep 0.1";
+    rig.register("leaves", &["sh", "-c", leaves], json!({})).await;
+    let detail = rig.until_over(&rig.submit(json!({ "jobDefinition": "leaves" })).await).await;
+    assert_eq!(detail["status"], "SUCCEEDED");
+    assert!(rig.processes_of(&detail).is_empty(), "the job is over when its processes are");
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeout_asks_and_then_kills() {
+    let rig = Rig::open_with(|config| config.second = Duration::from_millis(5)).await;
+    rig.register("polite", &["sleep", "600"], json!({})).await;
+    rig.register("stubborn", &["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"], json!({})).await;
+    let mut codes = Vec::new();
+    for definition in ["polite", "stubborn"] {
+        let job = rig
+            .submit(json!({ "jobDefinition": definition, "timeout": { "attemptDurationSeconds": 60 },
+                "retryStrategy": { "attempts": 3 } }))
+            .await;
+        let detail = rig.until_over(&job).await;
+        assert_eq!(detail["statusReason"], "Job attempt duration exceeded timeout");
+        assert_eq!(attempts(&detail).len(), 1, "timed out jobs are not retried");
+        codes.push(detail["container"]["exitCode"].clone());
+    }
+    assert_eq!(codes, [json!(143), json!(137)]);
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terminate_and_cancel_do_what_their_names_say() {
+    let rig = Rig::open().await;
+    rig.register("long", &["sleep", "600"], json!({ "memory": 900 })).await;
+    let running = rig.submit(json!({ "jobDefinition": "long", "jobName": "Running" })).await;
+    let waiting = rig.submit(json!({ "jobDefinition": "long", "jobName": "waiting" })).await;
+    rig.until_status(&running, "RUNNING").await;
+    assert_eq!(rig.describe(&waiting).await["status"], "RUNNABLE", "the memory is taken");
+    rig.ok("/v1/canceljob", json!({ "jobId": running, "reason": "no" })).await;
+    rig.ok("/v1/canceljobs", json!({ "jobs": [waiting], "reason": "not needed" })).await;
+    let detail = rig.until_over(&waiting).await;
+    assert_eq!((&detail["statusReason"], &detail["isCancelled"]), (&json!("not needed"), &json!(true)));
+    assert_eq!(rig.describe(&running).await["status"], "RUNNING", "cancel does not stop what runs");
+    let answer =
+        rig.ok("/v1/terminatejobs", json!({ "jobs": [running, "unknown"], "reason": "enough" })).await;
+    assert_eq!(answer["successful"], json!([running]));
+    assert_eq!(answer["errors"][0]["jobId"], "unknown");
+    let detail = rig.until_over(&running).await;
+    assert_eq!((&detail["statusReason"], &detail["isTerminated"]), (&json!("enough"), &json!(true)));
+    assert_eq!(detail["container"]["exitCode"], 143);
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_dispatch_jobs_wait() {
+    let rig = Rig::open_with(|config| config.dispatch = false).await;
+    rig.register("quick", &["true"], json!({})).await;
+    let job = rig.submit(json!({ "jobDefinition": "quick" })).await;
+    assert_eq!(rig.describe(&job).await["status"], "RUNNABLE");
+    rig.ok("/v1/terminatejob", json!({ "jobId": job, "reason": "enough" })).await;
+    assert_eq!(rig.describe(&job).await["status"], "FAILED");
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_short_jobs_all_run_once() {
+    let rig = Rig::open().await;
+    rig.register("touch", &["sh", "-c", "echo x >> $COUNTER/$AWS_BATCH_JOB_ID"], json!({})).await;
+    let counter = tempfile::tempdir().unwrap();
+    let environment = json!([{ "name": "COUNTER", "value": counter.path() }]);
+    let mut jobs = Vec::new();
+    for _ in 0..200 {
+        let overrides = json!({ "environment": environment });
+        jobs.push(rig.submit(json!({ "jobDefinition": "touch", "containerOverrides": overrides })).await);
+    }
+    for job in &jobs {
+        assert_eq!(rig.until_over(job).await["status"], "SUCCEEDED");
+        assert_eq!(std::fs::read_to_string(counter.path().join(job)).unwrap(), "x\n");
+    }
+    rig.close().await;
+}

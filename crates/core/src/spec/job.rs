@@ -26,8 +26,10 @@ const MOST_VCPUS: u64 = 1024;
 const LOCAL_QUEUE: &str = "local";
 
 const SECRETS_HELP: &str = "keep it in Secrets Manager or the Parameter Store and name its ARN under `secrets:` of the job definition";
-const IDEMPOTENT_HELP: &str = "say what may run again without harm. slice: rerunning any part of a day replaces its own output; \
-    partition: only a whole day replaces itself; no: a second run loads twice, so ask me first";
+const IDEMPOTENT_HELP: &str = "say what may run again without harm:\n\
+    slice: rerunning any part of a day replaces that part's output\n\
+    partition: only a whole day replaces itself\n\
+    no: a second run loads twice, so ask me first";
 
 /// Where the job definition comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -303,7 +303,7 @@ fn read_dimensions(
         if let Some(layout) = layout.filter(|layout| !layout.dimensions().contains(&name)) {
             let help = match layout.dimensions() {
                 [] => "the layout has no dimensions; leave `dimensions` out".to_owned(),
-                names => format!("the dimensions of the layout are {}", names.join(", ")),
+                names => format!("the layout has {{{}}}", names.join("}, {")),
             };
             problems.add_part(
                 &*field,

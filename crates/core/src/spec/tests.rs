@@ -189,9 +189,14 @@ fn one_thing_wrong_is_one_problem_with_a_remedy() {
         ("source.exclude", "too large", "shorter", |_, s, _, _| s.exclude = text(r"(\w{1000}){1000}")),
         ("source.settle", "has no unit", "6h", |_, s, _, _| s.settle = text("6")),
         ("source.settle", "more than a year", "6h", |_, s, _, _| s.settle = text("9000h")),
-        ("source.dimensions.servce", "the layout has no dimension {servce}", "are service", |_, s, _, _| {
-            s.dimensions = vec![("servce".to_owned(), vec!["condor".to_owned()])];
-        }),
+        (
+            "source.dimensions.servce",
+            "the layout has no dimension {servce}",
+            "the layout has {service}",
+            |_, s, _, _| {
+                s.dimensions = vec![("servce".to_owned(), vec!["condor".to_owned()])];
+            },
+        ),
         ("source.dimensions.service", "no value", "discovered", |_, s, _, _| {
             s.dimensions = vec![("service".to_owned(), vec![])];
         }),

@@ -1,0 +1,136 @@
+//! The tree of a document as the parts of a spec: names and types, no meaning.
+
+use dayfill_core::spec::{
+    AwsParts, JobParts, LimitsParts, LocalParts, MemoryParts, PricesParts, RetryParts, SourceParts,
+    SpecParts, WindowParts,
+};
+
+use super::fields::{self, Fields, Findings};
+use super::node::Node;
+
+const ROOT: [&str; 11] =
+    ["name", "source", "window", "job", "retry", "limits", "prices", "aws", "engine", "local", "state"];
+const SOURCE: [&str; 7] = ["uri", "layout", "zone", "include", "exclude", "dimensions", "settle"];
+const JOB: [&str; 9] = [
+    "definition",
+    "queue",
+    "share_identifier",
+    "vcpus",
+    "memory",
+    "timeout",
+    "idempotent",
+    "command",
+    "environment",
+];
+
+pub(super) fn parts(root: &Node, findings: &mut Findings) -> SpecParts {
+    let fields = Fields::of(root, root, "", findings);
+    fields.only(&ROOT, findings);
+    SpecParts {
+        name: fields.text("name", findings),
+        source: fields.section("source", &SOURCE, findings).map(|fields| source(&fields, findings)),
+        window: fields.section("window", &["from", "to", "zone"], findings).map(|fields| WindowParts {
+            from: fields.text("from", findings),
+            to: fields.text("to", findings),
+            zone: fields.text("zone", findings),
+        }),
+        job: fields.section("job", &JOB, findings).map(|fields| job(&fields, findings)),
+        retry: fields.section("retry", &["app", "spot", "start"], findings).map_or_else(
+            RetryParts::default,
+            |fields| RetryParts {
+                app: fields.whole("app", findings),
+                spot: fields.whole("spot", findings),
+                start: fields.whole("start", findings),
+            },
+        ),
+        limits: limits(&fields, findings),
+        prices: fields.section("prices", &["vcpu_hour", "gib_hour"], findings).map(|fields| PricesParts {
+            vcpu_hour: fields.number("vcpu_hour", findings),
+            gib_hour: fields.number("gib_hour", findings),
+        }),
+        aws: aws(&fields, findings),
+        engine: fields.text("engine", findings),
+        local: local(&fields, findings),
+        state: fields.text("state", findings),
+    }
+}
+
+fn source(fields: &Fields<'_>, findings: &mut Findings) -> SourceParts {
+    let mut dimensions = Vec::new();
+    if let Some((key, node)) = fields.get("dimensions") {
+        let named = Fields::of(node, key, &fields.path("dimensions"), findings);
+        for (name, ..) in named.entries() {
+            if let Some(values) = named.texts(name, findings) {
+                dimensions.push((name.to_owned(), values));
+            }
+        }
+    }
+    SourceParts {
+        uri: fields.text("uri", findings),
+        layout: fields.text("layout", findings),
+        zone: fields.text("zone", findings),
+        include: fields.text("include", findings),
+        exclude: fields.text("exclude", findings),
+        dimensions,
+        settle: fields.text("settle", findings),
+    }
+}
+
+fn job(fields: &Fields<'_>, findings: &mut Findings) -> JobParts {
+    let mut environment = Vec::new();
+    if let Some((key, node)) = fields.get("environment") {
+        let variables = Fields::of(node, key, &fields.path("environment"), findings);
+        for (name, key, node) in variables.entries() {
+            if let Some(value) = fields::text(&variables.path(name), key, node, findings) {
+                environment.push((name.to_owned(), value));
+            }
+        }
+    }
+    JobParts {
+        definition: fields.text("definition", findings),
+        queue: fields.text("queue", findings),
+        share_identifier: fields.text("share_identifier", findings),
+        vcpus: fields.whole("vcpus", findings),
+        memory: fields.section("memory", &["start", "max"], findings).map(|fields| MemoryParts {
+            start: fields.text("start", findings),
+            max: fields.text("max", findings),
+        }),
+        timeout: fields.text("timeout", findings),
+        idempotent: fields.text("idempotent", findings),
+        command: fields.texts("command", findings),
+        environment,
+    }
+}
+
+fn limits(fields: &Fields<'_>, findings: &mut Findings) -> LimitsParts {
+    let Some(fields) = fields.section("limits", &["in_flight", "stop_after", "max_jobs"], findings) else {
+        return LimitsParts::default();
+    };
+    LimitsParts {
+        in_flight: fields.whole("in_flight", findings),
+        stop_after: fields.text("stop_after", findings),
+        max_jobs: fields.whole("max_jobs", findings),
+    }
+}
+
+fn aws(fields: &Fields<'_>, findings: &mut Findings) -> AwsParts {
+    let Some(fields) = fields.section("aws", &["region", "profile", "endpoint_url"], findings) else {
+        return AwsParts::default();
+    };
+    AwsParts {
+        region: fields.text("region", findings),
+        profile: fields.text("profile", findings),
+        endpoint_url: fields.text("endpoint_url", findings),
+    }
+}
+
+fn local(fields: &Fields<'_>, findings: &mut Findings) -> LocalParts {
+    let Some(fields) = fields.section("local", &["lake", "vcpus", "memory"], findings) else {
+        return LocalParts::default();
+    };
+    LocalParts {
+        lake: fields.text("lake", findings),
+        vcpus: fields.whole("vcpus", findings),
+        memory: fields.text("memory", findings),
+    }
+}

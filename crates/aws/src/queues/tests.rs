@@ -1,0 +1,58 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing::{Reply, Server};
+
+fn queue(name: &str, more: &Value) -> Value {
+    let mut queue = json!({
+        "jobQueueName": name, "jobQueueArn": format!("arn:aws:batch:eu-west-1:111122223333:job-queue/{name}"),
+        "state": "ENABLED", "status": "VALID", "priority": 1, "computeEnvironmentOrder": [],
+    });
+    queue.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    queue
+}
+
+#[tokio::test]
+async fn a_queue_tells_its_account_and_whether_it_wants_a_share() {
+    let policy = json!({"schedulingPolicyArn": "arn:aws:batch:eu-west-1:111122223333:scheduling-policy/p", "state": "DISABLED"});
+    let answer = json!({"jobQueues": [queue("spot", &policy)]});
+    let server = Server::start(move |_, _| Reply::json(200, &answer)).await;
+    let info = Queues::new(&server.connection().await).check("spot").await.unwrap();
+    assert_eq!((info.account(), info.region()), ("111122223333", "eu-west-1"));
+    assert_eq!((info.state.as_str(), info.status.as_str()), ("DISABLED", "VALID"));
+    assert!(info.scheduling_policy);
+    assert_eq!(server.asked()[0].json(), json!({"jobQueues": ["spot"]}));
+}
+
+#[tokio::test]
+async fn a_missing_queue_is_told_with_those_there_are() {
+    let server = Server::start(|_, asked| {
+        let all = json!([queue("spot", &json!({})), queue("on-demand", &json!({}))]);
+        let found = if asked.json().get("jobQueues").is_some() { json!([]) } else { all };
+        Reply::json(200, &json!({ "jobQueues": found }))
+    })
+    .await;
+    let missing = Queues::new(&server.connection().await).check("sport").await.unwrap_err();
+    assert_eq!(missing.kind, ErrorKind::NotFound);
+    assert_eq!(missing.what, "the job queue sport does not exist in eu-west-1 of account 111122223333");
+    assert_eq!(missing.hint.as_deref(), Some("there are: on-demand, spot"));
+}
+
+#[tokio::test]
+async fn a_local_queue_is_created_where_it_is_missing() {
+    let server = Server::start(|n, asked| match (asked.line.as_str(), n) {
+        ("POST /v1/createjobqueue", _) => Reply::json(200, &json!({"jobQueueName": "q", "jobQueueArn": "a"})),
+        (_, 0) => Reply::json(200, &json!({"jobQueues": []})),
+        _ => Reply::json(200, &json!({"jobQueues": [queue("q", &json!({}))]})),
+    })
+    .await;
+    let queues = Queues::new(&server.connection().await);
+    assert_eq!(queues.ensure_local_queue("q").await.unwrap().status, "VALID");
+    assert_eq!(queues.ensure_local_queue("q").await.unwrap().status, "VALID");
+    let asked = server.asked();
+    assert_eq!(asked.len(), 4, "created once");
+    let order = json!([{"order": 1, "computeEnvironment": "local"}]);
+    let created =
+        json!({"jobQueueName": "q", "state": "ENABLED", "priority": 1, "computeEnvironmentOrder": order});
+    assert_eq!(asked[1].json(), created);
+}

@@ -309,7 +309,7 @@ fn faults_inside_a_text_are_pointed_at() {
 
 #[test]
 fn credentials_are_refused_and_never_repeated() {
-    let key = format!("AKIA{}", "ABCDEFGH12345678");
+    let key = "AKIAIOSFODNN7EXAMPLE".to_owned();
     for (name, value) in
         [("ID", key.as_str()), ("TD_API_KEY", "1/abcdef"), ("DB_PASSWORD", "hunter2"), ("X_TOKEN", "{x")]
     {

@@ -187,3 +187,6 @@ impl Connection {
         of_service.or_else(|| self.sdk.endpoint_url().map(ToOwned::to_owned))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,8 @@ pub(crate) struct Asked<'a> {
     pub region: &'a str,
 }
 
-const SIGN_IN: &str = "sign in again (for example `aws sso login`) or set new keys, then run the same command again: nothing is lost";
+/// What to do without credentials, or with expired ones.
+pub(crate) const SIGN_IN: &str = "sign in again (for example `aws sso login`) or set new keys, then run the same command again: nothing is lost";
 
 /// Codes by which a service says that it refused a request before it did anything, because of who asked.
 const EXPIRED: [&str; 4] =

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_batch::error::SdkError;
 use aws_sdk_batch::operation::submit_job::builders::SubmitJobFluentBuilder;
 use aws_sdk_batch::operation::submit_job::{SubmitJobError, SubmitJobOutput};
@@ -43,6 +44,11 @@ impl std::fmt::Debug for Gate {
     }
 }
 
+/// What the gate says when it does not open.
+#[derive(Debug, thiserror::Error)]
+#[error("the time to send it is over")]
+struct TooLate;
+
 impl Intercept for Gate {
     fn name(&self) -> &'static str {
         "Gate"
@@ -55,7 +61,7 @@ impl Intercept for Gate {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if self.send_by.is_past() {
-            return Err("the time to send it is over".into());
+            return Err(TooLate.into());
         }
         self.passed.store(true, Ordering::SeqCst);
         Ok(())
@@ -121,13 +127,15 @@ pub(crate) fn outcome(result: Result<SubmitJobOutput, SdkError<SubmitJobError>>,
         }
         Err(error) => error,
     };
+    if error::find::<TooLate>(&error).is_some() {
+        return Sent::NotSent { why: TooLate.to_string() };
+    }
     if !gate.passed.load(Ordering::SeqCst) {
-        return Sent::NotSent { why: error::cause(&error) };
+        // No credentials, say: the next one would fare no better, so it must not read as bad luck.
+        return Sent::Refused { why: not_made(&error) };
     }
     match &error {
         SdkError::ServiceError(e) => said_by_service(e.err(), e.raw().status().as_u16()),
-        // Nobody was there to take it.
-        _ if refused_connection(&error) => Sent::NotSent { why: error::cause(&error) },
         SdkError::TimeoutError(_) => Sent::Unknown { why: "no answer in time".to_owned() },
         SdkError::ResponseError(_) => {
             Sent::Unknown { why: format!("a broken answer: {}", error::cause(&error)) }
@@ -152,9 +160,14 @@ fn said_by_service(error: &SubmitJobError, status: u16) -> Sent {
     }
 }
 
-/// The connection itself was refused, so not a byte was sent.
-fn refused_connection(error: &SdkError<SubmitJobError>) -> bool {
-    error::find::<std::io::Error>(error).is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
+/// Why there was nothing to send.
+fn not_made(error: &SdkError<SubmitJobError>) -> String {
+    let cause = error::cause(error);
+    if error::find::<CredentialsError>(error).is_some() {
+        format!("no credentials: {cause}; {}", error::SIGN_IN)
+    } else {
+        format!("the request could not be made: {cause}")
+    }
 }
 
 #[cfg(test)]

@@ -143,13 +143,21 @@ async fn a_connection_closed_before_the_request_is_unknown_and_tried_once() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_to_nobody() {
+async fn a_refused_connection_is_unknown_too() {
     // Bound and dropped, so that the port refuses connections.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let connection = connection_to(&format!("http://127.0.0.1:{port}")).await;
     let sent = BatchQueue::new(&connection, aws_bounds()).submit(&submission(), &send_by(60)).await;
-    let Sent::NotSent { why } = sent else { panic!("{sent:?}") };
-    assert!(why.contains("refused"), "{why}");
+    assert!(matches!(&sent, Sent::Unknown { why } if why.contains("refused")), "{sent:?}");
+}
+
+#[tokio::test]
+async fn without_credentials_nothing_is_sent_and_the_remedy_is_told() {
+    let server = Server::start(|_, _| Reply::json(200, &json!({"jobId": "1"}))).await;
+    let connection = server.connection().await.without_credentials();
+    let sent = BatchQueue::new(&connection, aws_bounds()).submit(&submission(), &send_by(60)).await;
+    assert!(matches!(&sent, Sent::Refused { why } if why.contains("sign in")), "{sent:?}");
+    assert_eq!(server.asked().len(), 0);
 }
 
 #[tokio::test]

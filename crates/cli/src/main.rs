@@ -1,2 +1,5 @@
-//! The command.
-fn main() {}
+//! The `dayfill` command.
+
+fn main() -> std::process::ExitCode {
+    dayfill::main()
+}

@@ -1,0 +1,36 @@
+//! `dayfill advance`
+
+use std::sync::Arc;
+
+use dayfill_engine::advance::Engine;
+
+use crate::args::{By, Format, SpecArgs};
+use crate::error::{Exit, Failure};
+use crate::place::Backfill;
+use crate::progress::Progress;
+use crate::render;
+use crate::site::{Jobs, Site};
+use crate::watching::{exit_of, view};
+
+/// One step. Ends with 0 while work goes on; what needs attention has its own code.
+pub async fn run(args: SpecArgs, format: Format) -> Result<Exit, Failure> {
+    let backfill = Backfill::load(&args)?;
+    let site = Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Hold).await?;
+    let ended = step(&site, format).await;
+    site.close().await;
+    ended
+}
+
+async fn step(site: &Site, format: Format) -> Result<Exit, Failure> {
+    let progress = Arc::new(Progress::new());
+    let mut engine = Engine::new(site.book().await?, site.queue.clone(), progress.clone());
+    let step = engine.advance().await?;
+    progress.finish();
+    let view = view(engine.book());
+    render::status(&view, By::Service, format)?;
+    if site.owns_engine() && !step.finished {
+        eprintln!("the local engine runs jobs only while somebody watches: dayfill watch, or dayfill local");
+    }
+    let needs_attention = view.total().needs_person > 0 || view.ledger.stopped().is_some();
+    Ok(if step.finished || needs_attention { exit_of(&view) } else { Exit::Ok })
+}

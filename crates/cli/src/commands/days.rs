@@ -1,0 +1,50 @@
+//! Which days a person means: what `cancel` and `mark` share.
+
+use dayfill_core::escape;
+use dayfill_core::partition::PartitionId;
+use dayfill_core::report::{DayState, View};
+
+use crate::args::Days;
+use crate::error::{Exit, Failure};
+use crate::place::Backfill;
+
+/// How many days a question lists by name.
+const NAMED: usize = 20;
+
+/// The known partitions that are meant, with their states, in order. Naming one that is not known is an error.
+pub fn chosen(days: &Days, view: &View<'_>, backfill: &Backfill) -> Result<Vec<(PartitionId, DayState)>, Failure> {
+    let known = view.partitions();
+    let names = backfill.spec.source().layout().dimensions();
+    for (name, _) in &days.dimension {
+        if !names.contains(name) {
+            let what = format!("--where {name}: the layout has no dimension of this name");
+            return Err(Failure::new(Exit::Usage, what).hint(format!("it has: {}", names.join(", "))));
+        }
+    }
+    if let Some(unknown) = days.only.iter().find(|p| !known.contains_key(p)) {
+        return Err(Failure::new(Exit::Usage, format!("nothing is known of {unknown}: no submitted plan has it")));
+    }
+    let in_range = |p: &PartitionId| {
+        days.from.is_none_or(|from| from <= p.day()) && days.to.is_none_or(|to| p.day() <= to)
+    };
+    let has = |p: &PartitionId| {
+        days.dimension.iter().all(|(name, value)| {
+            let at = names.iter().position(|n| n == name);
+            at.and_then(|i| p.values().get(i)) == Some(value)
+        })
+    };
+    let meant = |p: &PartitionId| {
+        if days.only.is_empty() { in_range(p) && has(p) } else { days.only.contains(p) }
+    };
+    Ok(known.into_iter().filter(|(p, _)| meant(p)).collect())
+}
+
+/// Says which days, before anything happens to them.
+pub fn name(days: &[PartitionId]) {
+    for day in days.iter().take(NAMED) {
+        eprintln!("  {}", escape::terminal(&day.to_string()));
+    }
+    if days.len() > NAMED {
+        eprintln!("  and {} more", days.len() - NAMED);
+    }
+}

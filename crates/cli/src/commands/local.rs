@@ -1,0 +1,84 @@
+//! `dayfill local`
+
+use std::path::{Path, PathBuf};
+
+use dayfill_aws::{Queues, Settings, connect};
+use dayfill_local::{Endpoint, LocalConfig, LocalEngine};
+
+use crate::args::LocalArgs;
+use crate::error::{Exit, Failure, chain};
+use crate::site::{LOCAL_ACCOUNT, LOCAL_REGION, guard_command, local_endpoint};
+use crate::{machine, output};
+
+/// Runs the local engine until it is interrupted.
+pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
+    let absolute = |path: &Path| {
+        std::path::absolute(path)
+            .map_err(|e| Failure::new(Exit::Error, format!("cannot resolve {}: {e}", path.display())))
+    };
+    let lake = absolute(&args.lake)?;
+    if !lake.is_dir() {
+        let what = format!("--lake: there is no folder {}", lake.display());
+        return Err(Failure::new(Exit::Error, what).hint("make it first; its subfolders are the buckets"));
+    }
+    let mounts = args.bucket.iter().map(|(name, path)| Ok((name.clone(), absolute(Path::new(path))?)));
+    let mounts: Vec<(String, PathBuf)> = mounts.collect::<Result<_, Failure>>()?;
+    let config = LocalConfig {
+        dir: absolute(&args.dir)?,
+        lake: Some(lake.clone()),
+        mounts,
+        port: args.port,
+        vcpus: args.vcpus.unwrap_or_else(machine::vcpus),
+        memory_mib: args.memory.unwrap_or_else(machine::memory_mib),
+        region: LOCAL_REGION.to_owned(),
+        account: LOCAL_ACCOUNT.to_owned(),
+        signature_age: args.signature_age,
+        dispatch: true,
+        guard: guard_command()?,
+        record: args.record.clone(),
+    };
+    let (vcpus, memory_mib) = (config.vcpus, config.memory_mib);
+    let engine = LocalEngine::start(config)
+        .await
+        .map_err(|e| Failure::new(Exit::Error, format!("the local engine does not start: {}", chain(&e))))?;
+    let ready = ready(&engine, &args.queue).await;
+    if let Err(failure) = ready {
+        engine.shutdown().await;
+        return Err(failure);
+    }
+    output::write(&exports(engine.endpoint()))?;
+    eprintln!("# AWS Batch, CloudWatch Logs and S3 over {} on {}", lake.display(), engine.endpoint().url);
+    eprintln!("# jobs run as processes of this user, with {vcpus} vCPUs and {memory_mib} MiB between them; each is");
+    eprintln!("# held to its memory by a supervisor that sums the memory of its process tree every 20 ms");
+    eprintln!("# paste the lines above into another terminal; stop with Ctrl-C");
+    wait_for_end().await?;
+    engine.shutdown().await;
+    Ok(Exit::Ok)
+}
+
+async fn ready(engine: &LocalEngine, queues: &[String]) -> Result<(), Failure> {
+    let settings = Settings { local: Some(local_endpoint(engine.endpoint())), ..Settings::default() };
+    let connection = connect(settings).await?;
+    for queue in queues {
+        Queues::new(&connection).ensure_local_queue(queue).await?;
+    }
+    Ok(())
+}
+
+fn exports(endpoint: &Endpoint) -> String {
+    format!(
+        "export AWS_ENDPOINT_URL={}\nexport AWS_ACCESS_KEY_ID={}\nexport AWS_SECRET_ACCESS_KEY={}\n\
+         export AWS_REGION={}\nexport AWS_DEFAULT_REGION={}\n",
+        endpoint.url, endpoint.access_key_id, endpoint.secret_access_key, endpoint.region, endpoint.region
+    )
+}
+
+async fn wait_for_end() -> Result<(), Failure> {
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(|e| Failure::new(Exit::Error, format!("cannot wait for signals: {e}")))?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+    Ok(())
+}

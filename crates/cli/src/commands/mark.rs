@@ -1,0 +1,69 @@
+//! `dayfill mark`
+
+use dayfill_core::fact::{Fact, Mark};
+use dayfill_core::ledger::Ledger;
+use dayfill_core::partition::{PartitionId, SliceId};
+use dayfill_core::report::DayState;
+
+use super::days;
+use crate::args::{Format, MarkArgs, MarkAs};
+use crate::confirm::confirm;
+use crate::error::{Exit, Failure};
+use crate::output;
+use crate::place::Backfill;
+use crate::site;
+use crate::watching::view;
+
+/// Writes into the journal what a person knows about some days.
+pub async fn run(args: MarkArgs, format: Format) -> Result<Exit, Failure> {
+    let backfill = Backfill::load(&args.spec)?;
+    let (mut book, engine) = site::read_book(&backfill.place, backfill.spec.name()).await?;
+    let chosen = days::chosen(&args.days, &view(&book), &backfill)?;
+    let mark = match args.mark {
+        MarkAs::Done => Mark::Done,
+        MarkAs::Failed => Mark::Failed,
+    };
+    let (open, busy): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(p, _)| !is_live(book.ledger(), p));
+    if let Some((partition, _)) = busy.first() {
+        let what = format!("{partition} has a job under way, and {} more days have", busy.len() - 1);
+        return Err(Failure::new(Exit::Refused, what).hint("wait for it, or end it first with dayfill cancel"));
+    }
+    let already = if mark == Mark::Done { DayState::Done } else { DayState::Failed };
+    let days: Vec<PartitionId> = open.into_iter().filter(|(_, s)| *s != already).map(|(p, _)| p).collect();
+    if days.is_empty() {
+        eprintln!("nothing to mark: all of these days are {} already, or none is known", word(mark));
+        return Ok(Exit::Ok);
+    }
+    eprintln!("these {} days will be marked as {}:", days.len(), word(mark));
+    days::name(&days);
+    if !confirm("Go on?", args.yes)? {
+        return Ok(Exit::Refused);
+    }
+    book.append(|ledger, _| {
+        // A job may have been submitted since the question.
+        let still = days.iter().filter(|p| !is_live(ledger, p));
+        let fact = |p: &PartitionId| Fact::Marked { partition: p.clone(), mark, reason: args.reason.clone() };
+        still.map(fact).collect()
+    })
+    .await?;
+    if let Some(engine) = engine {
+        engine.shutdown().await;
+    }
+    if format == Format::Json {
+        output::json(&serde_json::json!({
+            "schema_version": output::JSON_SCHEMA, "marked": word(mark), "partitions": days,
+        }))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn is_live(ledger: &Ledger, partition: &PartitionId) -> bool {
+    ledger.slice(&SliceId::whole(partition.clone())).is_some_and(|r| r.live().next().is_some())
+}
+
+fn word(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Done => "done",
+        Mark::Failed => "failed",
+    }
+}

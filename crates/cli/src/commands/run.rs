@@ -1,0 +1,63 @@
+//! `dayfill run`
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use dayfill_core::decide::is_finished;
+use dayfill_core::plan::Plan;
+use dayfill_engine::book::Book;
+
+use super::submit::{adopt_plan, check_limit};
+use crate::args::{Format, RunArgs};
+use crate::confirm::confirm;
+use crate::error::{Exit, Failure};
+use crate::place::Backfill;
+use crate::progress::Progress;
+use crate::site::{Jobs, Site};
+use crate::{planning, render, watching};
+
+/// Plans, asks, submits and watches. Called again it goes on where it was.
+pub async fn run(args: RunArgs, format: Format) -> Result<Exit, Failure> {
+    let backfill = Backfill::load(&args.spec)?;
+    let site = Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Run).await?;
+    let ended = run_at(&site, &backfill, args, format).await;
+    site.close().await;
+    ended
+}
+
+async fn run_at(site: &Site, backfill: &Backfill, args: RunArgs, format: Format) -> Result<Exit, Failure> {
+    let mut book = site.book().await?;
+    let progress = Arc::new(Progress::new());
+    let only = args.only.unwrap_or_default();
+    let plan = planning::plan(backfill, site, &book, only, Utc::now(), progress.as_ref()).await?;
+    if format == Format::Table {
+        // The plan is for the person who is asked; standard output gets the status at the end.
+        progress.line(render::plan_text(&plan));
+    }
+    check_limit(&plan)?;
+    if is_new_work(&plan, &book) {
+        if !ask(&plan, &progress, args.yes)? {
+            return Ok(Exit::Refused);
+        }
+        adopt_plan(&mut book, &plan, site).await?;
+    }
+    watching::watch(site, book, args.timeout, &progress, format).await
+}
+
+fn ask(plan: &Plan, progress: &Progress, yes: bool) -> Result<bool, Failure> {
+    if !yes {
+        // The question must not be painted over.
+        progress.finish();
+    }
+    confirm(&format!("Submit {} jobs to {}?", plan.jobs.len(), plan.job.queue), yes)
+}
+
+/// Whether the plan has something to adopt: jobs that the newest adopted plan is not about to send anyway, or
+/// anything at all once the backfill was stopped, since only a new adoption lifts a stop.
+fn is_new_work(plan: &Plan, book: &Book) -> bool {
+    let ledger = book.ledger();
+    if ledger.stopped().is_some() {
+        return !plan.jobs.is_empty() || !is_finished(ledger, &[]);
+    }
+    !plan.jobs.is_empty()
+}

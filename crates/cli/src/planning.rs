@@ -1,0 +1,118 @@
+//! From a YAML file to a plan: what `plan` and `run` share.
+
+use chrono::{DateTime, SubsecRound, Utc};
+use dayfill_aws::JobDefinitions;
+use dayfill_core::fact::Identity;
+use dayfill_core::job::{JobName, Shape, Submission};
+use dayfill_core::plan::{Inputs, Only, PinnedDefinition, Plan, make};
+use dayfill_core::spec::Definition;
+use dayfill_engine::book::Book;
+use dayfill_engine::enumerate::enumerate;
+use dayfill_engine::event::Reporter;
+use dayfill_engine::submit::check_identity;
+
+use crate::error::{Exit, Failure};
+use crate::place::Backfill;
+use crate::site::Site;
+use crate::spec_file;
+
+/// `containerOverrides` over 8,192 characters fail a job after Batch has accepted it; a plan stays a kilobyte under.
+const MOST_OVERRIDES: usize = 8192 - 1024;
+
+/// Lists the source, reads the journal and makes the plan. Writes nothing.
+pub async fn plan(
+    backfill: &Backfill,
+    site: &Site,
+    book: &Book,
+    only: Only,
+    now: DateTime<Utc>,
+    reporter: &dyn Reporter,
+) -> Result<Plan, Failure> {
+    let spec = &backfill.spec;
+    let identity = Identity {
+        source: spec.source().uri().to_string(),
+        layout: spec.source().layout().template().to_owned(),
+        key_zone: spec.source().zone().name().to_owned(),
+        window_zone: spec.window().zone().name().to_owned(),
+        dimensions: spec.source().layout().dimensions().to_vec(),
+        cloud: site.cloud.clone(),
+    };
+    check_identity(book.ledger(), &identity)?;
+    let definition = pin(backfill, site).await?;
+    let source = site.source(&backfill.bucket);
+    let now = now.trunc_subsecs(0);
+    let measured = enumerate(spec, &backfill.root, &source, reporter, now).await?;
+    let plan = make(&Inputs {
+        spec,
+        identity,
+        place: backfill.place.clone(),
+        bucket: backfill.bucket.clone(),
+        root: backfill.root.clone(),
+        definition,
+        ledger: book.ledger(),
+        measured: &measured,
+        only,
+        now,
+    });
+    check_overrides(&plan)?;
+    Ok(plan)
+}
+
+/// Looks the job definition up. A file that differs from what is registered is kept in the plan, and registered when
+/// the plan is submitted.
+async fn pin(backfill: &Backfill, site: &Site) -> Result<PinnedDefinition, Failure> {
+    let definitions = JobDefinitions::new(&site.connection);
+    match backfill.spec.job().definition() {
+        Definition::Named(name) => {
+            let registered = definitions.named(name).await?;
+            Ok(PinnedDefinition { revision: Some(registered.id()), content: None })
+        }
+        Definition::File(path) => {
+            let content = spec_file::load_definition(&backfill.folder.join(path))
+                .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+            let active = definitions.active(definition_name(&content)).await?;
+            let same = active.filter(|a| dayfill_aws::job_definitions::differs(&content, &a.content).is_empty());
+            Ok(PinnedDefinition { revision: same.map(|a| a.id()), content: Some(content) })
+        }
+    }
+}
+
+fn definition_name(content: &serde_json::Value) -> &str {
+    content.get("jobDefinitionName").and_then(serde_json::Value::as_str).unwrap_or_default()
+}
+
+/// The `name:revision` that the plan's jobs run; registers the plan's definition where it is not registered yet.
+pub async fn resolve_definition(plan: &Plan, site: &Site) -> Result<String, Failure> {
+    if let Some(revision) = &plan.job.definition.revision {
+        return Ok(revision.clone());
+    }
+    let Some(content) = &plan.job.definition.content else {
+        return Err(Failure::new(Exit::Usage, "the plan names no job definition"));
+    };
+    let definitions = JobDefinitions::new(&site.connection);
+    let active = definitions.active(definition_name(content)).await?;
+    // Somebody may have registered it since, for instance the same submit before it was interrupted.
+    match active.filter(|a| dayfill_aws::job_definitions::differs(content, &a.content).is_empty()) {
+        Some(same) => Ok(same.id()),
+        None => Ok(definitions.register(content).await?),
+    }
+}
+
+fn check_overrides(plan: &Plan) -> Result<(), Failure> {
+    for job in &plan.jobs {
+        // The longest numbers that a later try can have.
+        let shape = Shape { r#try: 10_000, memory_mib: plan.job.memory.max_mib, timeout_s: plan.job.timeout_s };
+        let name = JobName::from_text("");
+        let length = Submission::of(plan, job, shape, name, String::new()).override_length();
+        if length > MOST_OVERRIDES {
+            let what = format!(
+                "{}: the command and environment have about {length} characters, and AWS Batch fails jobs with more \
+                 than 8,192 after accepting them",
+                job.slice
+            );
+            let hint = "move what is the same for all days into the job definition";
+            return Err(Failure::new(Exit::Usage, what).hint(hint));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! Data → text. Only commands decide what is printed; this is how.
+
+mod explain;
+mod number;
+mod plan;
+mod status;
+mod table;
+
+pub use explain::explain;
+pub use plan::{days, jobs, plan, plan_text};
+pub use status::status;

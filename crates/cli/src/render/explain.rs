@@ -1,0 +1,155 @@
+//! Every try of one day, why it ended, and what comes next.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dayfill_core::decide::{Decision, Pace, Plans, decide};
+use dayfill_core::escape;
+use dayfill_core::fact::{LiveStatus, Outcome};
+use dayfill_core::ledger::{SliceRecord, Try, TryState, Verdict};
+use dayfill_core::partition::SliceId;
+use dayfill_core::plan::Choice;
+use dayfill_core::report::View;
+use dayfill_core::units;
+use serde_json::json;
+
+use super::number::{bytes, count, seconds};
+use crate::args::Format;
+use crate::error::Failure;
+use crate::output::{self, JSON_SCHEMA};
+
+/// Prints what is known of a slice.
+pub fn explain(view: &View<'_>, plans: &Plans, slice: &SliceId, format: Format) -> Result<(), Failure> {
+    let record = view.ledger.slice(slice);
+    let next = next(view, plans, slice, record);
+    match format {
+        Format::Json => {
+            let tries: Vec<serde_json::Value> = record.iter().flat_map(|r| &r.tries).map(try_json).collect();
+            output::json(&json!({
+                "schema_version": JSON_SCHEMA, "partition": slice.partition(), "tries": tries, "next": next,
+            }))
+        }
+        Format::Table => output::write(&text(view, slice, record, &next)),
+    }
+}
+
+fn try_json(t: &Try) -> serde_json::Value {
+    let ended = t.ended.as_ref();
+    json!({
+        "load": t.intended.load, "try": t.intended.r#try, "name": t.intended.name, "job_id": t.job_id,
+        "memory_mib": t.intended.memory_mib, "vcpus": t.intended.vcpus, "queue": t.intended.queue,
+        "definition": t.intended.definition, "plan": t.intended.plan, "intended_at": t.intent.stored_at,
+        "state": how(t), "exit_code": ended.and_then(|e| e.exit_code), "reasons": ended.map(|e| &e.reasons),
+        "started_at": ended.and_then(|e| e.started_at), "stopped_at": ended.and_then(|e| e.stopped_at),
+        "attempts": ended.map(|e| e.attempts), "reclaims": ended.map(|e| e.reclaims),
+        "log_tail": ended.map(|e| &e.log_tail),
+    })
+}
+
+fn text(view: &View<'_>, slice: &SliceId, record: Option<&SliceRecord>, next: &str) -> String {
+    let mut out = escape::terminal(&slice.to_string());
+    let planned = view.plan.and_then(|p| p.job(slice)).map(|j| (j.objects, j.bytes));
+    let tried = record.and_then(|r| r.tries.last()).map(|t| (t.intended.objects, t.intended.bytes));
+    if let Some((objects, size)) = tried.or(planned) {
+        let _ = write!(out, ": {} of {}", count(objects, "object"), bytes(size));
+    }
+    out.push('\n');
+    for t in record.iter().flat_map(|r| &r.tries) {
+        out.push_str(&one_try(t));
+    }
+    let _ = writeln!(out, "  next: {}", escape::terminal(next));
+    out
+}
+
+fn one_try(t: &Try) -> String {
+    let memory = units::show_mib(t.intended.memory_mib);
+    let load = if t.intended.load > 1 { format!("load {}, ", t.intended.load) } else { String::new() };
+    let mut out = format!("  {load}try {} with {memory}: {}\n", t.intended.r#try, escape::terminal(&how(t)));
+    let id = t.job_id.as_deref().map_or_else(String::new, |id| format!(", id {}", escape::terminal(id)));
+    let found = if t.found { ", found by its name" } else { "" };
+    let _ = writeln!(out, "    job {}{id}{found}, intended {}", t.intended.name, time(t.intent.stored_at));
+    let Some(ended) = &t.ended else { return out };
+    if let Some((started, stopped)) = ended.started_at.zip(ended.stopped_at) {
+        let ran = seconds((stopped - started).num_seconds().max(0) as u64);
+        let attempts = count(u64::from(ended.attempts), "attempt");
+        let lost =
+            if ended.reclaims > 0 { format!(", {} ended with its host", ended.reclaims) } else { String::new() };
+        let _ = writeln!(out, "    ran {} to {} ({ran}), {attempts}{lost}", time(started), time(stopped));
+    }
+    for reason in &ended.reasons {
+        let _ = writeln!(out, "    Batch says: {}", escape::terminal(reason));
+    }
+    if !ended.log_tail.is_empty() {
+        let _ = writeln!(out, "    the log ends:");
+        for line in &ended.log_tail {
+            let _ = writeln!(out, "      {}", escape::terminal(line));
+        }
+    }
+    out
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+fn how(t: &Try) -> String {
+    match &t.state {
+        TryState::Intended => "written down, not known to be sent; it will be looked for by its name".to_owned(),
+        TryState::Unknown(why) => format!("not known whether it arrived ({why}); it will be looked for by its name"),
+        TryState::Refused(why) => format!("refused: {why}"),
+        TryState::Withdrawn(why) => format!("not sent: {why}"),
+        TryState::NeverArrived => "never arrived".to_owned(),
+        TryState::Live(status) => {
+            let status = match status {
+                LiveStatus::Submitted => "submitted",
+                LiveStatus::Runnable => "waits for a host",
+                LiveStatus::Starting => "starts",
+                LiveStatus::Running => "runs",
+            };
+            let ending = t.ending.as_ref().map_or_else(String::new, |why| format!(", is being ended: {why}"));
+            let reason = t.reason.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            format!("{status}{reason}{ending}")
+        }
+        TryState::Ended(Outcome::Succeeded) => "succeeded".to_owned(),
+        TryState::Ended(Outcome::Failed(class)) => {
+            let code = t.ended.as_ref().and_then(|e| e.exit_code);
+            code.map_or_else(|| class.to_string(), |code| format!("{class}, exit code {code}"))
+        }
+        TryState::Lost => "vanished from AWS Batch".to_owned(),
+    }
+}
+
+/// What comes next, in a sentence.
+fn next(view: &View<'_>, plans: &Plans, slice: &SliceId, record: Option<&SliceRecord>) -> String {
+    let pace = Pace { start_failure: TimeDelta::minutes(1) };
+    let decisions = decide(view.ledger, plans, pace, view.now);
+    let decision = decisions.into_iter().find(|(s, _)| s == slice).map(|(_, d)| d);
+    if let Some(Decision::Submit(next)) = &decision {
+        return format!("try {} with {}", next.shape.r#try, units::show_mib(next.shape.memory_mib));
+    }
+    match record.and_then(|r| r.verdict.as_ref()) {
+        Some(Verdict::Done { marked: None, .. }) => "nothing: it is loaded".to_owned(),
+        Some(Verdict::Done { marked: Some(reason), .. }) => format!("nothing: it was marked as done ({reason})"),
+        Some(Verdict::GaveUp { why, .. }) => format!("nothing, it was given up: {why}; a new plan takes it up again"),
+        Some(Verdict::NeedsPerson { why, .. }) => format!("a person decides with `dayfill mark`: {why}"),
+        Some(Verdict::MarkedFailed { reason, .. }) => format!("a new plan takes it up: marked as failed ({reason})"),
+        Some(Verdict::Cancelled { reason, .. }) => format!("a new plan takes it up: cancelled ({reason})"),
+        None => match (decision, view.ledger.stopped()) {
+            (_, Some(stop)) => format!("nothing until a plan is submitted anew: {}", stop.why),
+            (Some(Decision::Wait), None) if record.is_some_and(|r| r.live().next().is_some()) => {
+                "its job comes to an end".to_owned()
+            }
+            (Some(Decision::Wait), None) => "its turn, within limits.in_flight".to_owned(),
+            _ => why_not_planned(view, slice),
+        },
+    }
+}
+
+fn why_not_planned(view: &View<'_>, slice: &SliceId) -> String {
+    let partitions = view.plan.map(|p| &p.plan().partitions);
+    let found = partitions.and_then(|all| all.iter().find(|p| p.partition == *slice.partition()));
+    match found.map(|p| p.choice) {
+        Some(choice @ Choice::Skip(_)) => format!("nothing: it was not planned ({})", choice.label()),
+        _ => "nothing".to_owned(),
+    }
+}

@@ -4,7 +4,7 @@ mod batch_support;
 
 use std::time::Duration;
 
-use batch_support::{Rig, attempts, text};
+use batch_support::{Rig, attempts, processes_of, text};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +107,7 @@ async fn a_job_over_its_memory_is_killed_with_its_children() {
     assert_eq!(detail["container"]["exitCode"], 137);
     let peak: u64 = text(&detail["tags"]["local:peak-memory-kib"]).parse().unwrap();
     assert!(peak > 32 * 1024, "{peak}");
-    rig.until(|| rig.processes_of(&detail).is_empty(), "no process of the job is left").await;
+    rig.until(|| processes_of(&text(&detail["jobId"])).is_empty(), "no process of the job is left").await;
     rig.close().await;
 }
 
@@ -118,7 +118,7 @@ async fn leftovers_of_a_job_end_with_it() {
     rig.register("leaves", &["sh", "-c", leaves], json!({})).await;
     let detail = rig.until_over(&rig.submit(json!({ "jobDefinition": "leaves" })).await).await;
     assert_eq!(detail["status"], "SUCCEEDED");
-    assert!(rig.processes_of(&detail).is_empty(), "the job is over when its processes are");
+    assert!(processes_of(&text(&detail["jobId"])).is_empty(), "the job is over when its processes are");
     rig.close().await;
 }
 

@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use super::*;
 
 const RUN: &str = "0123456789abcdef0123456789abcdef";
@@ -86,7 +88,7 @@ fn long_lines_and_long_files_lose_nothing() {
     let mut text = "x".repeat(EVENT_BYTES + 10);
     text.push('\n');
     for number in 0..200_000 {
-        text.push_str(&format!("line {number}\n"));
+        writeln!(text, "line {number}").unwrap();
     }
     let fixture = fixture(text.as_bytes());
     let (mut token, mut all) = (json!("f/0"), String::new());

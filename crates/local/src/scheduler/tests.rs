@@ -1,5 +1,3 @@
-use Status::{Pending, Runnable, Running, Starting, Submitted, Succeeded};
-
 use super::*;
 
 const GRACE: Millis = 30_000;
@@ -55,7 +53,15 @@ fn a_job_goes_through_all_states_in_order() {
     assert_eq!(submit(&mut s, 1, job(100)), [Effect::Start(JobKey(1), 1)]);
     assert_eq!(s.apply(5, Event::Started(JobKey(1), 1)), []);
     assert_eq!(s.apply(9, Event::Ended(JobKey(1), 1, exit(0))), []);
-    assert_eq!(statuses(&mut s, 1), [Submitted, Pending, Runnable, Starting, Running, Succeeded]);
+    let all = [
+        Status::Submitted,
+        Status::Pending,
+        Status::Runnable,
+        Status::Starting,
+        Status::Running,
+        Status::Succeeded,
+    ];
+    assert_eq!(statuses(&mut s, 1), all);
     let state = state(&s, 1);
     assert_eq!((state.created_at, state.started_at, state.stopped_at), (0, Some(5), Some(9)));
     assert_eq!(state.attempts.len(), 1);

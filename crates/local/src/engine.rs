@@ -292,9 +292,15 @@ impl Engine {
         self.table.append(&records)?;
         self.dirty.clear();
         if self.table.is_long() {
-            self.table.compact(&self.all_records())?;
+            // All is written already. What could not be shortened now is after the next change.
+            let _ = self.compact();
         }
         Ok(())
+    }
+
+    /// Shortens the table to what it says at last.
+    pub(crate) fn compact(&mut self) -> io::Result<()> {
+        self.table.compact(&self.all_records())
     }
 
     fn progress(&self, key: JobKey) -> Option<Record> {

@@ -147,6 +147,43 @@ async fn a_table_whose_last_line_was_cut_reads_back_without_it() {
     }
 }
 
+/// However often the engine is killed, every job that it accepted is run to its end, and no attempt runs twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_killed_again_and_again_loses_and_repeats_nothing() {
+    let out = tempfile::tempdir().unwrap();
+    let script =
+        format!("echo $AWS_BATCH_JOB_ATTEMPT >> {}/$AWS_BATCH_JOB_ID; sleep 0.02", out.path().display());
+    let mut dir = tempfile::tempdir().unwrap();
+    let mut jobs = Vec::new();
+    // Any spread of moments will do, as long as it is the same at every run.
+    for round in 0..8_u64 {
+        let (mut engine, same) = start_engine_in(dir);
+        for _ in 0..=(round * 7) % 11 {
+            jobs.push(engine.submit(&script, 10));
+        }
+        std::thread::sleep(std::time::Duration::from_millis((round * 37) % 90));
+        engine.child.kill().unwrap();
+        engine.child.wait().unwrap();
+        dir = same;
+    }
+    let rig = Rig::reopen(dir, |_| ()).await;
+    for job in &jobs {
+        let detail = rig.until_over(job).await;
+        assert_eq!(detail["status"], "SUCCEEDED", "{detail:#}");
+        let ran = fs::read_to_string(out.path().join(job)).unwrap();
+        let ran: Vec<usize> = ran.lines().map(|line| line.parse().unwrap()).collect();
+        let ended = attempts(&detail).len();
+        assert!(ran.windows(2).all(|pair| pair[0] < pair[1]), "attempts of {job} ran twice: {ran:?}");
+        assert_eq!(ran.last(), Some(&ended), "the attempt that succeeded is the last one");
+        for (attempt, number) in attempts(&detail).iter().zip(1..) {
+            let lost = text(&attempt["statusReason"]).starts_with("Host EC2");
+            assert_eq!(lost, number < ended, "only the host was ever lost: {attempt}");
+        }
+        assert!(processes_of(job).is_empty());
+    }
+    rig.close().await;
+}
+
 const ENGINE_DIR: &str = "BATCH_DEATHS_ENGINE_DIR";
 
 /// Not a test but the engine of the tests above, in a process that can be killed: requests come in on stdin, answers
@@ -171,7 +208,10 @@ struct Engine {
 }
 
 fn start_engine() -> (Engine, tempfile::TempDir) {
-    let dir = tempfile::tempdir().unwrap();
+    start_engine_in(tempfile::tempdir().unwrap())
+}
+
+fn start_engine_in(dir: tempfile::TempDir) -> (Engine, tempfile::TempDir) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "engine_process", "--nocapture"])
         .env(ENGINE_DIR, dir.path())

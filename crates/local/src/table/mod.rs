@@ -118,16 +118,18 @@ impl Table {
             serde_json::to_writer(&mut lines, record)?;
             lines.push(b'\n');
         }
-        let mut file = File::create(&path)?;
+        let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+        file.set_len(0)?;
         file.write_all(&lines)?;
         file.sync_all()?;
         fs::rename(&path, &self.path)?;
+        // From here on the old file is nobody's: nothing may come between and leave it the one that is written to.
+        self.file = file;
+        self.length = lines.len() as u64;
+        self.compacted = self.length;
         if let Some(folder) = self.path.parent() {
             File::open(folder)?.sync_all()?;
         }
-        self.file = OpenOptions::new().read(true).append(true).open(&self.path)?;
-        self.length = lines.len() as u64;
-        self.compacted = self.length;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
@@ -27,6 +28,9 @@ pub type Answer = (u16, Vec<(String, String)>, Vec<u8>);
 
 // How long the guard may take to kill what runs. It needs milliseconds, unless a process hangs in the kernel.
 const SHUTDOWN: Duration = Duration::from_secs(10);
+// A child of the former engine holds the lock as well, for the instant between its fork and its exec.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Where and how large the engine is.
 #[derive(Debug, Clone)]
@@ -271,10 +275,19 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("jobs.lock");
     let io = |source| OpenError::Io { path: path.clone(), source };
     let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(OpenError::Busy { path: dir.to_owned() }),
-        Err(fs::TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::Error(source)) => return Err(OpenError::Io { path, source }),
+            Err(fs::TryLockError::WouldBlock) if tries == LOCK_TRIES => {
+                return Err(OpenError::Busy { path: dir.to_owned() });
+            }
+            Err(fs::TryLockError::WouldBlock) => {
+                tries += 1;
+                thread::sleep(LOCK_PAUSE);
+            }
+        }
     }
 }
 

@@ -124,7 +124,7 @@ async fn leftovers_of_a_job_end_with_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timeout_asks_and_then_kills() {
-    let rig = Rig::open_with(|config| config.second = Duration::from_millis(5)).await;
+    let rig = Rig::open_with(|config| config.second = Duration::from_millis(20)).await;
     rig.register("polite", &["sleep", "600"], json!({})).await;
     rig.register("stubborn", &["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"], json!({})).await;
     let mut codes = Vec::new();

@@ -9,7 +9,7 @@ for service in condor eagle web; do
         case $service/$day in eagle/06 | eagle/07) continue ;; esac
         for hour in 09 10 11 12 13 14 15 16 17; do
             case $service/$day/$hour in condor/04/12) continue ;; esac
-            case $service/$day in condor/09) lines=18000 ;; web/*) lines=60 ;; *) lines=25 ;; esac
+            case $service/$day in condor/09) lines=26000 ;; web/*) lines=60 ;; *) lines=25 ;; esac
             folder=$lake/$service/app/2018/10/$day/$hour
             mkdir -p "$folder"
             awk -v lines=$lines -v day=$day -v hour=$hour 'BEGIN {

@@ -126,7 +126,7 @@ fn service_error<E: ProvideErrorMetadata + Error + 'static>(
             ErrorKind::Full,
             Some("make room there, then run the same command again: nothing is lost".to_owned()),
         )
-    } else if status == 404 {
+    } else if status == 404 || (code == "ClientException" && names_nothing(error.message())) {
         (ErrorKind::NotFound, None)
     } else {
         (ErrorKind::Other, None)
@@ -136,6 +136,11 @@ fn service_error<E: ProvideErrorMetadata + Error + 'static>(
         Some(hint) => port.hint(hint),
         None => port,
     }
+}
+
+/// Batch has one code for all that a client may do wrong.
+fn names_nothing(message: Option<&str>) -> bool {
+    message.is_some_and(|m| m.contains("does not exist") || m.contains("not found"))
 }
 
 /// What to do where a service refuses the credentials themselves.

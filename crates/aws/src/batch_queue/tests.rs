@@ -85,7 +85,7 @@ async fn a_refusal_is_one_line_that_says_what_to_do() {
     assert_eq!(expired.kind, ErrorKind::Credentials);
     assert!(expired.hint.as_ref().unwrap().contains("sign in again"), "{expired:?}");
     let other = queue.terminate("9", "no longer wanted").await.unwrap_err();
-    assert_eq!(other.kind, ErrorKind::Other);
+    assert_eq!(other.kind, ErrorKind::NotFound);
     assert_eq!(other.what, "cannot terminate the job 9: Job 9 not found (ClientException, HTTP 400)");
 }
 

@@ -4,7 +4,6 @@ mod args;
 mod commands;
 mod confirm;
 mod error;
-mod machine;
 mod output;
 mod place;
 mod planning;

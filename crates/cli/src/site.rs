@@ -11,10 +11,9 @@ use dayfill_core::plan::{Place, RunsOn};
 use dayfill_engine::adapters::{FolderJournal, SystemClock};
 use dayfill_engine::book::Book;
 use dayfill_engine::ports::{Bounds, Journal, Queue};
-use dayfill_local::{Endpoint, LocalConfig, LocalEngine, StartError};
+use dayfill_local::{Endpoint, LocalConfig, LocalEngine, StartError, machine};
 
 use crate::error::{Exit, Failure, chain};
-use crate::machine;
 
 /// The account that the local engine's ARNs name.
 pub const LOCAL_ACCOUNT: &str = "000000000000";
@@ -137,7 +136,7 @@ pub async fn reach(runs_on: &RunsOn, jobs: Jobs) -> Result<(Connection, Option<L
                 mounts: mounts.iter().map(|(n, p)| (n.clone(), PathBuf::from(p))).collect(),
                 port: 0,
                 vcpus: vcpus.unwrap_or_else(machine::vcpus),
-                memory_mib: memory_mib.unwrap_or_else(machine::memory_mib),
+                memory_mib: memory_mib.unwrap_or_else(machine_mib),
                 region: LOCAL_REGION.to_owned(),
                 account: LOCAL_ACCOUNT.to_owned(),
                 signature_age: OWN_SIGNATURE_AGE,
@@ -152,6 +151,12 @@ pub async fn reach(runs_on: &RunsOn, jobs: Jobs) -> Result<(Connection, Option<L
             Ok((connect(settings).await?, engine, bounds))
         }
     }
+}
+
+/// MiB that jobs may use at once on this machine.
+pub fn machine_mib() -> u64 {
+    // A machine that does not tell gets what the smallest have.
+    machine::memory_mib().unwrap_or(2048)
 }
 
 /// The engine's endpoint as the ports want it.

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use dayfill_aws::{Queues, Settings, connect};
-use dayfill_local::{Endpoint, LocalConfig, LocalEngine};
+use dayfill_local::{Endpoint, LocalConfig, LocalEngine, machine};
 
 use crate::args::LocalArgs;
 use crate::error::{Exit, Failure, chain};
-use crate::site::{LOCAL_ACCOUNT, LOCAL_REGION, guard_command, local_endpoint};
-use crate::{machine, output};
+use crate::site::{LOCAL_ACCOUNT, LOCAL_REGION, guard_command, local_endpoint, machine_mib};
+use crate::output;
 
 /// Runs the local engine until it is interrupted.
 pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
@@ -29,7 +29,7 @@ pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
         mounts,
         port: args.port,
         vcpus: args.vcpus.unwrap_or_else(machine::vcpus),
-        memory_mib: args.memory.unwrap_or_else(machine::memory_mib),
+        memory_mib: args.memory.unwrap_or_else(machine_mib),
         region: LOCAL_REGION.to_owned(),
         account: LOCAL_ACCOUNT.to_owned(),
         signature_age: args.signature_age,

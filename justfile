@@ -1,0 +1,22 @@
+# Everything that must pass before a change is done.
+verify: fmt clippy test docs deny
+
+fmt:
+    cargo fmt --all --check
+
+clippy:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+test:
+    cargo test --workspace
+
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Advisories need a network; the rest does not.
+deny:
+    cargo deny check bans licenses sources
+
+# 1,000 jobs of /bin/true through the local engine and through xargs -P2, and the ratio.
+bench-local jobs="1000":
+    cargo run --release -p dayfill-local --example bench_jobs {{jobs}}

@@ -1,5 +1,7 @@
 //! The same script against this S3 and against moto's must print the same.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
 mod lake_support;
 
 use std::io::Read;
@@ -29,7 +31,7 @@ impl Moto {
         let mut moto = Self { process, url: format!("http://127.0.0.1:{free}") };
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", free)).is_err() {
-            if begin.elapsed() > Duration::from_secs(60) || moto.process.try_wait().unwrap().is_some() {
+            if begin.elapsed() > Duration::from_mins(1) || moto.process.try_wait().unwrap().is_some() {
                 let mut said = String::new();
                 let _ = moto.process.kill();
                 moto.process.stderr.take().unwrap().read_to_string(&mut said).unwrap();

@@ -135,12 +135,12 @@ mod tests {
         }
     }
 
-    fn at(seconds: u64) -> Option<Timestamp> {
-        Some(Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
-    fn etag(text: &str) -> Option<ETagCondition> {
-        Some(text.parse().unwrap())
+    fn etag(text: &str) -> ETagCondition {
+        text.parse().unwrap()
     }
 
     fn none() -> ReadConditions {
@@ -151,20 +151,28 @@ mod tests {
     fn conditions_are_weighed_as_http_says() {
         let check = |conditions: ReadConditions| conditions.check(&object()).ok();
         assert_eq!(check(none()), Some(Verdict::Send));
-        assert_eq!(check(ReadConditions { matches: etag("\"e1\""), ..none() }), Some(Verdict::Send));
-        assert_eq!(check(ReadConditions { matches: etag("\"e2\""), ..none() }), None);
+        assert_eq!(check(ReadConditions { matches: Some(etag("\"e1\"")), ..none() }), Some(Verdict::Send));
+        assert_eq!(check(ReadConditions { matches: Some(etag("\"e2\"")), ..none() }), None);
         assert_eq!(
-            check(ReadConditions { none_match: etag("\"e1\""), ..none() }),
+            check(ReadConditions { none_match: Some(etag("\"e1\"")), ..none() }),
             Some(Verdict::NotModified)
         );
-        assert_eq!(check(ReadConditions { none_match: etag("*"), ..none() }), Some(Verdict::NotModified));
+        assert_eq!(
+            check(ReadConditions { none_match: Some(etag("*")), ..none() }),
+            Some(Verdict::NotModified)
+        );
         // Seconds are all that a header can say.
-        assert_eq!(check(ReadConditions { modified_since: at(AT), ..none() }), Some(Verdict::NotModified));
-        assert_eq!(check(ReadConditions { modified_since: at(AT - 1), ..none() }), Some(Verdict::Send));
-        assert_eq!(check(ReadConditions { unmodified_since: at(AT - 1), ..none() }), None);
-        let both = ReadConditions { matches: etag("\"e1\""), unmodified_since: at(AT - 1), ..none() };
+        assert_eq!(
+            check(ReadConditions { modified_since: Some(at(AT)), ..none() }),
+            Some(Verdict::NotModified)
+        );
+        assert_eq!(check(ReadConditions { modified_since: Some(at(AT - 1)), ..none() }), Some(Verdict::Send));
+        assert_eq!(check(ReadConditions { unmodified_since: Some(at(AT - 1)), ..none() }), None);
+        let both =
+            ReadConditions { matches: Some(etag("\"e1\"")), unmodified_since: Some(at(AT - 1)), ..none() };
         assert_eq!(check(both), Some(Verdict::Send));
-        let both = ReadConditions { none_match: etag("\"e2\""), modified_since: at(AT), ..none() };
+        let both =
+            ReadConditions { none_match: Some(etag("\"e2\"")), modified_since: Some(at(AT)), ..none() };
         assert_eq!(check(both), Some(Verdict::Send));
     }
 

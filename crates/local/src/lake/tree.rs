@@ -276,7 +276,7 @@ mod tests {
     fn a_steady_folder_is_read_once_and_a_changed_one_again() {
         let dir = tempfile::tempdir().unwrap();
         lay(dir.path(), &["a"]);
-        let old = SystemTime::now() - Duration::from_secs(60);
+        let old = SystemTime::now() - Duration::from_mins(1);
         let set = |at| fs::File::open(dir.path()).unwrap().set_modified(at).unwrap();
         set(old);
         let cache = FolderCache::default();

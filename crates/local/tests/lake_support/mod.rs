@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 pub struct Engine {
     pub home: TempDir,
     runtime: Runtime,
-    engine: Option<LocalEngine>,
+    running: Option<LocalEngine>,
     endpoint: Endpoint,
 }
 
@@ -34,7 +34,7 @@ impl Engine {
         adjust(&mut config);
         let engine = runtime.block_on(LocalEngine::start(config)).unwrap();
         let endpoint = engine.endpoint().clone();
-        Self { home, runtime, engine: Some(engine), endpoint }
+        Self { home, runtime, running: Some(engine), endpoint }
     }
 
     /// A second engine with what `adjust` makes of the configuration of the first.
@@ -49,11 +49,11 @@ impl Engine {
         self.stop();
         let engine = self.runtime.block_on(LocalEngine::start(config(self.home.path()))).unwrap();
         self.endpoint = engine.endpoint().clone();
-        self.engine = Some(engine);
+        self.running = Some(engine);
     }
 
     pub fn stop(&mut self) {
-        if let Some(engine) = self.engine.take() {
+        if let Some(engine) = self.running.take() {
             self.runtime.block_on(engine.shutdown());
         }
     }
@@ -217,7 +217,7 @@ impl Call {
 
     pub fn try_send(&self) -> std::io::Result<Reply> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         stream.write_all(self.head().as_bytes())?;
         stream.write_all(&self.body)?;
         let mut bytes = Vec::new();
@@ -236,15 +236,17 @@ impl Call {
         }
         headers.push(("content-length".into(), self.body.len().to_string()));
         headers.push(("connection".into(), "close".into()));
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines = lines.concat();
         format!("{} {} HTTP/1.1\r\n{lines}\r\n", self.method, self.target)
     }
 
     fn authorization(&self, headers: &mut [(String, String)]) -> String {
         headers.sort();
         let names = headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";");
-        let lines: String =
+        let lines: Vec<String> =
             headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+        let lines = lines.concat();
         let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
         let payload = hex(&Sha256::digest(&self.body));
         let request =
@@ -311,7 +313,7 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
 }
 
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// What came back.

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::after::After;
 use crate::fact::{LiveStatus, Outcome};
 use crate::failure::FailureClass;
 use crate::job::{JobName, Shape};
-use crate::ledger::{Adoption, Ledger, SliceRecord, Standing, Try, TryState};
-use crate::memory;
+use crate::ledger::{Adoption, Ledger, SliceRecord, Try, TryState};
 use crate::partition::SliceId;
 use crate::plan::{Plan, PlanDigest, PlannedJob};
-use crate::spec::{Idempotent, StopAfter};
+use crate::spec::StopAfter;
+
+mod after;
 
 /// An adopted plan, with its jobs by slice.
 #[derive(Debug, Clone)]
@@ -112,7 +114,7 @@ pub fn decide(ledger: &Ledger, plans: &Plans, pace: Pace, now: DateTime<Utc>) ->
         for job in adopted.plan.jobs.iter().filter(|j| ledger.slice(&j.slice).is_none()) {
             all.push((job.slice.clone(), Decision::Submit(first(adoption, adopted, job, None))));
         }
-        brake(&mut all, ledger, adopted);
+        brake(&mut all, ledger, adoption, adopted);
     }
     let live = ledger.live().count();
     let room = newest.map_or(usize::MAX, |(_, p)| p.plan.limits.in_flight as usize).saturating_sub(live);
@@ -139,7 +141,14 @@ fn admit(decisions: Vec<(SliceId, Decision)>, room: usize, stopped: bool) -> Vec
 }
 
 /// The circuit breaker, and the stop where nothing at all starts.
-fn brake(decisions: &mut Vec<(SliceId, Decision)>, ledger: &Ledger, adopted: &AdoptedPlan) {
+///
+/// Both look at the newest plan alone: whoever adopts a plan after a stop has seen to what went wrong before it.
+fn brake(
+    decisions: &mut Vec<(SliceId, Decision)>,
+    ledger: &Ledger,
+    adoption: &Adoption,
+    adopted: &AdoptedPlan,
+) {
     if ledger.stopped().is_some() {
         return;
     }
@@ -151,11 +160,12 @@ fn brake(decisions: &mut Vec<(SliceId, Decision)>, ledger: &Ledger, adopted: &Ad
         Some(StopAfter::Count(count)) => count as usize,
         Some(StopAfter::Percent(percent)) => ((jobs as f64 * percent / 100.0).ceil() as usize).max(1),
     };
+    let of_plan = |t: &&Try| t.intended.plan == adoption.digest;
     let failed_to_start = |r: &SliceRecord| {
-        r.tries.last().is_some_and(|t| t.state == TryState::Ended(Outcome::Failed(FailureClass::StartFailed)))
+        r.tries.last().filter(of_plan).is_some_and(|t| t.failure() == Some(FailureClass::StartFailed))
     };
     let idle = ledger.slices().filter(|(_, r)| failed_to_start(r)).count();
-    let any_started = ledger.slices().any(|(_, r)| r.tries.iter().any(Try::has_started));
+    let any_started = ledger.slices().any(|(_, r)| r.tries.iter().filter(of_plan).any(Try::has_started));
     let why = if giving_up > 0 && given_up >= bound {
         format!("{given_up} of {jobs} days were given up, and limits.stop_after allows fewer")
     } else if idle >= 3 && !any_started {
@@ -176,13 +186,12 @@ fn about(
     pace: Pace,
     now: DateTime<Utc>,
 ) -> Vec<Decision> {
-    let mut live = record.live().peekable();
-    if live.peek().is_some() {
-        let mut decisions = doubled(record);
-        decisions.extend(live.filter_map(|t| terminate(record, t)));
-        if decisions.is_empty() {
-            decisions.push(Decision::Wait);
-        }
+    let mut decisions = doubled(record);
+    decisions.extend(record.live().filter_map(|t| terminate(record, t)));
+    if decisions.is_empty() && record.live().next().is_some() {
+        decisions.push(Decision::Wait);
+    }
+    if !decisions.is_empty() {
         return decisions;
     }
     let Some((adoption, adopted, job)) = governing(slice, record, ledger, plans) else { return Vec::new() };
@@ -191,14 +200,14 @@ fn about(
         .iter()
         .filter(|t| t.intended.plan == adoption.digest && t.intended.load == job.load)
         .collect();
-    match tries.last() {
+    match tries.iter().rfind(|t| !t.was_ended_by_us()).or(tries.last()) {
         None => vec![Decision::Submit(first(adoption, adopted, job, Some(record)))],
-        Some(last) => after(last, &tries, record, adoption, adopted, pace, now),
+        Some(last) => After { last, tries: &tries, record, adoption, adopted }.decide(pace, now),
     }
 }
 
-/// The plan that says what becomes of a slice: the newest one where it takes the slice up anew, else the one that
-/// its last job came from.
+/// The plan that says what becomes of a slice of which nothing runs: the newest one where it takes the slice up anew,
+/// else the one that its last job came from.
 fn governing<'a>(
     slice: &SliceId,
     record: &SliceRecord,
@@ -211,18 +220,23 @@ fn governing<'a>(
         let job = adopted.job(slice).filter(|j| j.load == record.next_load())?;
         Some((adoption, adopted, job))
     };
-    let free = match &record.verdict {
-        Some(verdict) => verdict.stamp().segment < newest.stamp.segment,
-        None => record.standing() == Standing::New,
-    };
+    let free = record.verdict.as_ref().is_none_or(|v| v.stamp().segment < newest.stamp.segment);
     let taken_up = if free { find(newest) } else { None };
     if taken_up.is_some() || record.verdict.is_some() {
         return taken_up;
     }
-    find(ledger.adoption(&record.tries.last()?.intended.plan)?)
+    let last = record.tries.last()?;
+    // What was refused stopped the backfill; a newer plan without it lets it rest, or it would stop that one too.
+    let rests = matches!(last.state, TryState::Refused(_)) && last.changed.segment < newest.stamp.segment;
+    if rests { None } else { find(ledger.adoption(&last.intended.plan)?) }
 }
 
-fn first(adoption: &Adoption, adopted: &AdoptedPlan, job: &PlannedJob, record: Option<&SliceRecord>) -> NextTry {
+fn first(
+    adoption: &Adoption,
+    adopted: &AdoptedPlan,
+    job: &PlannedJob,
+    record: Option<&SliceRecord>,
+) -> NextTry {
     let shape = Shape {
         r#try: record.map_or(1, |r| r.next_try(job.load)),
         memory_mib: job.memory_mib,
@@ -234,23 +248,20 @@ fn first(adoption: &Adoption, adopted: &AdoptedPlan, job: &PlannedJob, record: O
 /// Two accepted jobs of one load: the one that succeeded is kept, else the one that started, else the oldest; what
 /// has not started is terminated. Two that started are a person's matter.
 fn doubled(record: &SliceRecord) -> Vec<Decision> {
-    let Some(load) = record.live().map(|t| t.intended.load).max() else { return Vec::new() };
-    let accepted: Vec<&Try> = record
-        .tries
-        .iter()
-        .filter(|t| t.intended.load == load && t.job_id.is_some())
-        .filter(|t| t.is_live() || t.state == TryState::Ended(Outcome::Succeeded))
-        .collect();
-    let ending = |t: &&&Try| t.is_live() && t.ending.is_none();
-    if accepted.len() < 2 || accepted.iter().filter(ending).count() == 0 {
+    let Some(load) = record.tries.iter().filter(|t| t.job_id.is_some()).map(|t| t.intended.load).max() else {
         return Vec::new();
-    }
-    let started: Vec<&&Try> = accepted.iter().filter(|t| t.has_started()).collect();
-    let succeeded = accepted.iter().find(|t| t.state == TryState::Ended(Outcome::Succeeded));
-    let kept = succeeded.or_else(|| started.first().copied()).or_else(|| accepted.first());
+    };
+    let succeeded = |t: &Try| t.state == TryState::Ended(Outcome::Succeeded);
+    let of_load = |t: &&Try| t.intended.load == load && t.job_id.is_some();
+    let accepted: Vec<&Try> =
+        record.tries.iter().filter(of_load).filter(|t| t.is_live() || succeeded(t)).collect();
+    let started: Vec<&str> =
+        accepted.iter().filter(|t| t.has_started()).map(|t| t.intended.name.as_str()).collect();
+    let success = accepted.iter().find(|t| succeeded(t));
+    let kept = success.or_else(|| accepted.iter().find(|t| t.has_started())).or_else(|| accepted.first());
     let mut decisions = Vec::new();
-    if record.doubled == 0 {
-        let clear = started.len() < 2 || succeeded.is_some();
+    if record.doubling {
+        let clear = started.len() < 2 || success.is_some();
         decisions.push(Decision::Doubled { kept: kept.filter(|_| clear).map(|t| t.intended.name.clone()) });
     }
     let superfluous = accepted.iter().filter(|t| t.is_live() && !t.has_started() && t.ending.is_none());
@@ -258,9 +269,10 @@ fn doubled(record: &SliceRecord) -> Vec<Decision> {
         job: t.intended.name.clone(),
         why: "dayfill: another job of this slice exists".to_owned(),
     }));
-    if started.len() > 1 && record.doubled == 0 {
-        let names: Vec<&str> = started.iter().map(|t| t.intended.name.as_str()).collect();
-        decisions.push(Decision::AskPerson { why: format!("two jobs of it have started: {}", names.join(" and ")) });
+    if started.len() > 1 && record.doubling {
+        decisions.push(Decision::AskPerson {
+            why: format!("two jobs of it have started: {}", started.join(" and ")),
+        });
     }
     decisions
 }
@@ -272,91 +284,11 @@ fn terminate(record: &SliceRecord, t: &Try) -> Option<Decision> {
     Some(Decision::Terminate { job: t.intended.name.clone(), why: why.clone() })
 }
 
-fn after(
-    last: &Try,
-    tries: &[&Try],
-    record: &SliceRecord,
-    adoption: &Adoption,
-    adopted: &AdoptedPlan,
-    pace: Pace,
-    now: DateTime<Utc>,
-) -> Vec<Decision> {
-    let class = match &last.state {
-        TryState::Refused(why) => {
-            return vec![Decision::StopBackfill { why: format!("AWS Batch refused {}: {why}", last.intended.name) }];
-        }
-        TryState::Withdrawn(_) | TryState::NeverArrived => None,
-        TryState::Ended(Outcome::Failed(class)) => Some(*class),
-        TryState::Lost => Some(FailureClass::Lost),
-        TryState::Intended | TryState::Unknown(_) | TryState::Live(_) | TryState::Ended(Outcome::Succeeded) => {
-            return Vec::new();
-        }
-    };
-    let same = Shape {
-        r#try: record.next_try(last.intended.load),
-        memory_mib: last.intended.memory_mib,
-        timeout_s: last.intended.timeout_s,
-    };
-    let again = |shape: Shape| {
-        Decision::Submit(NextTry {
-            plan: adoption.digest.clone(),
-            definition: adoption.definition.clone(),
-            load: last.intended.load,
-            shape,
-        })
-    };
-    let Some(class) = class else { return vec![again(same)] };
-    let never_ran = !last.has_started() && matches!(class, FailureClass::HostLost | FailureClass::StartFailed);
-    if adopted.plan.job.idempotent == Idempotent::No && !never_ran {
-        return vec![Decision::AskPerson { why: format!("{class}, and the job is not to run twice (idempotent: no)") }];
-    }
-    let times = tries.iter().filter(|t| failed_as(t) == Some(class)).count();
-    let give_up = |why: String| Decision::GiveUp { class, why };
-    let plan = &adopted.plan;
-    let more_memory = || match memory::after_oom(same.memory_mib, plan.job.memory) {
-        Some(memory_mib) => again(Shape { memory_mib, ..same }),
-        None => give_up(format!("killed at {} MiB, and memory.max is {} MiB", same.memory_mib, plan.job.memory.max_mib)),
-    };
-    vec![match class {
-        FailureClass::OutOfMemory => more_memory(),
-        FailureClass::KilledUnknown if times == 1 => again(same),
-        FailureClass::KilledUnknown => more_memory(),
-        FailureClass::HostLost => again(same),
-        FailureClass::TimedOut => match same.timeout_s {
-            Some(timeout) if times == 1 => again(Shape { timeout_s: Some(timeout.saturating_mul(2)), ..same }),
-            _ => give_up("timed out again with twice the time".to_owned()),
-        },
-        FailureClass::StartFailed if times as u32 <= plan.retry.start => {
-            let doublings = times.saturating_sub(1).min(10) as u32;
-            let due = last.changed.stored_at + pace.start_failure * 2i32.pow(doublings);
-            if due <= now { again(same) } else { Decision::Wait }
-        }
-        FailureClass::StartFailed => give_up(format!("did not start {times} times")),
-        FailureClass::App if times as u32 <= plan.retry.app => again(same),
-        FailureClass::App => give_up(format!("the job failed {times} times (retry.app: {})", plan.retry.app)),
-        FailureClass::Lost if times == 1 => again(same),
-        FailureClass::Lost => give_up("vanished from AWS Batch twice".to_owned()),
-        FailureClass::Stuck => give_up("the queue ended it because it could not be placed".to_owned()),
-        FailureClass::Ended => {
-            let why = format!("somebody else ended job {}", last.intended.name);
-            return vec![give_up(why.clone()), Decision::StopBackfill { why }];
-        }
-    }]
-}
-
-fn failed_as(t: &Try) -> Option<FailureClass> {
-    match t.state {
-        TryState::Ended(Outcome::Failed(class)) => Some(class),
-        TryState::Lost => Some(FailureClass::Lost),
-        _ => None,
-    }
-}
-
 /// Whether anything is left to watch or to send: live jobs, or decisions that will lead to one.
 pub fn is_finished(ledger: &Ledger, decisions: &[(SliceId, Decision)]) -> bool {
     let stopped = ledger.stopped().is_some();
     let open = |d: &Decision| match d {
-        Decision::Wait | Decision::Submit(_) => !stopped,
+        Decision::Wait | Decision::Submit(_) | Decision::StopBackfill { .. } => !stopped,
         _ => true,
     };
     ledger.live().next().is_none() && !decisions.iter().any(|(_, d)| open(d))

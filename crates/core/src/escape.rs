@@ -28,7 +28,10 @@ mod tests {
     fn nothing_reaches_the_terminal() {
         assert_eq!(terminal("a\u{1b}[31mred"), "a\\u{1b}[31mred");
         assert_eq!(terminal("\u{202e}gpj.exe"), "\\u{202e}gpj.exe");
-        assert_eq!(terminal("tab\tline\nback\rdel\u{7f}csi\u{9b}"), "tab\\tline\\nback\\rdel\\u{7f}csi\\u{9b}");
+        assert_eq!(
+            terminal("tab\tline\nback\rdel\u{7f}csi\u{9b}"),
+            "tab\\tline\\nback\\rdel\\u{7f}csi\\u{9b}"
+        );
         assert_eq!(terminal("日本語 naïve 🙂"), "日本語 naïve 🙂");
     }
 }

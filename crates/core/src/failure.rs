@@ -145,7 +145,12 @@ mod tests {
 
     fn attempt(exit: Option<i32>, reason: &str, status: &str) -> AttemptEnd {
         let text = |t: &str| (!t.is_empty()).then(|| t.to_owned());
-        AttemptEnd { exit_code: exit, reason: text(reason), status_reason: text(status), ..Default::default() }
+        AttemptEnd {
+            exit_code: exit,
+            reason: text(reason),
+            status_reason: text(status),
+            ..Default::default()
+        }
     }
 
     fn class(last: AttemptEnd, attempts: Vec<AttemptEnd>) -> FailureClass {
@@ -190,7 +195,11 @@ mod tests {
 
     #[test]
     fn a_kill_from_outside_is_not_the_jobs_failure() {
-        let end = JobEnd { terminated: true, last: attempt(Some(137), "", "no longer wanted"), ..Default::default() };
+        let end = JobEnd {
+            terminated: true,
+            last: attempt(Some(137), "", "no longer wanted"),
+            ..Default::default()
+        };
         assert_eq!(classify(&end), FailureClass::Ended);
     }
 }

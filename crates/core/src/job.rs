@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::hex::hex;
 use crate::partition::SliceId;
 use crate::plan::{Plan, PlannedJob};
 use crate::spec::{Idempotent, RetryPolicy};
@@ -26,8 +27,12 @@ const READABLE: usize = 64;
 impl JobName {
     /// The name for this try; equal inputs give equal names.
     pub fn new(backfill: Uuid, slice: &SliceId, load: u32, r#try: u32, nonce: u32) -> Self {
-        let readable: String =
-            slice.to_string().to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let readable: String = slice
+            .to_string()
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
         let readable: String = readable.chars().take(READABLE).collect();
         Self(format!("{}{readable}-{try}-{nonce:08x}", Self::search_prefix(backfill, slice, load)))
     }
@@ -39,12 +44,8 @@ impl JobName {
         hash.update(load.to_le_bytes());
         hash.update(slice.to_string());
         let hash = hash.finalize();
-        let mut prefix = String::from("df-");
-        for byte in hash.iter().take(8) {
-            prefix.push_str(&format!("{byte:02x}"));
-        }
-        prefix.push('-');
-        prefix
+        let (first, _) = hash.split_at(8);
+        format!("df-{}-", hex(first))
     }
 
     /// As Batch reads it.
@@ -103,7 +104,12 @@ impl RetryStrategy {
             retry: false,
         };
         let rules = vec![
-            ExitRule { on_status_reason: Some("Host EC2*"), on_reason: None, on_exit_code: None, retry: true },
+            ExitRule {
+                on_status_reason: Some("Host EC2*"),
+                on_reason: None,
+                on_exit_code: None,
+                retry: true,
+            },
             exit(Some("*"), None, None),
             exit(None, Some("*"), None),
             exit(None, None, Some("*")),
@@ -177,7 +183,9 @@ impl Submission {
 }
 
 fn json_length(text: &str) -> usize {
-    text.chars().map(|c| if c.is_control() || !c.is_ascii() { 12 } else { 1 + usize::from("\"\\".contains(c)) }).sum::<usize>()
+    text.chars()
+        .map(|c| if c.is_control() || !c.is_ascii() { 12 } else { 1 + usize::from("\"\\".contains(c)) })
+        .sum::<usize>()
         + 2
 }
 

@@ -113,6 +113,18 @@ impl Ledger {
         self.adoptions.iter().rfind(|a| a.digest == *digest)
     }
 
+    /// Where a slice stands. Where nothing more is submitted, a slice between two tries has failed: no try follows
+    /// until a plan takes it up anew.
+    pub fn standing(&self, id: &SliceId) -> Standing {
+        let Some(record) = self.slice(id) else { return Standing::New };
+        match record.standing() {
+            Standing::Waiting if self.stopped().is_some() && record.live().next().is_none() => {
+                Standing::Failed
+            }
+            standing => standing,
+        }
+    }
+
     /// What is known of a slice.
     pub fn slice(&self, id: &SliceId) -> Option<&SliceRecord> {
         self.slices.get(id)
@@ -164,15 +176,11 @@ impl Ledger {
                 }
                 self.opened = Some(Opened { uuid, name, identity });
             }
-            Fact::Adopted { digest, definition, .. } => self.adoptions.push(Adoption { digest, definition, stamp }),
-            Fact::Intended(intended) => self.intend(intended, stamp)?,
-            Fact::Accepted { name, job_id, found } => {
-                let t = self.job_mut(&name, stamp)?;
-                t.job_id = Some(job_id);
-                t.found = found;
-                t.state = TryState::Live(LiveStatus::Submitted);
-                t.changed = stamp;
+            Fact::Adopted { digest, definition, .. } => {
+                self.adoptions.push(Adoption { digest, definition, stamp });
             }
+            Fact::Intended(intended) => self.intend(intended, stamp)?,
+            Fact::Accepted { name, job_id, found } => self.accept(&name, job_id, found, stamp)?,
             Fact::Refused { name, why } => self.set(&name, stamp, TryState::Refused(why))?,
             Fact::Unknown { name, why } => self.set(&name, stamp, TryState::Unknown(why))?,
             Fact::Withdrawn { name, why } => self.set(&name, stamp, TryState::Withdrawn(why))?,
@@ -180,6 +188,7 @@ impl Ledger {
             Fact::Seen { name, status, reason } => {
                 let t = self.job_mut(&name, stamp)?;
                 t.reason = reason;
+                t.seen_running |= status == LiveStatus::Running;
                 if t.state != TryState::Live(status) {
                     t.state = TryState::Live(status);
                     t.changed = stamp;
@@ -191,7 +200,11 @@ impl Ledger {
             }
             Fact::Ended(ended) => self.end(*ended, stamp)?,
             Fact::Lost { name } => self.set(&name, stamp, TryState::Lost)?,
-            Fact::Doubled { slice, .. } => self.record(slice).doubled += 1,
+            Fact::Doubled { slice, .. } => {
+                let record = self.record(slice);
+                record.doubled += 1;
+                record.doubling = false;
+            }
             Fact::GaveUp { slice, class, why } => {
                 self.record(slice).verdict = Some(Verdict::GaveUp { class, why, stamp });
             }
@@ -202,8 +215,12 @@ impl Ledger {
                 let record = self.record(SliceId::whole(partition));
                 record.verdict = Some(match mark {
                     Mark::Done => {
-                        record.loaded =
-                            Some(Loaded { load: record.next_load(), fingerprint: None, by: None, at: stamp.stored_at });
+                        record.loaded = Some(Loaded {
+                            load: record.next_load(),
+                            fingerprint: None,
+                            by: None,
+                            at: stamp.stored_at,
+                        });
                         Verdict::Done { stamp, marked: Some(reason) }
                     }
                     Mark::Failed => Verdict::MarkedFailed { reason, stamp },
@@ -211,10 +228,8 @@ impl Ledger {
             }
             Fact::Cancelled { slice, reason } => {
                 let record = self.record(slice);
-                record.cancelled = Some(reason.clone());
-                if record.live().next().is_none() {
-                    record.verdict = Some(Verdict::Cancelled { reason, stamp });
-                }
+                record.cancelled = Some(reason);
+                record.settle_cancelled(stamp);
             }
             Fact::Stopped { why } => self.stop = Some(Stop { why, stamp }),
         }
@@ -240,6 +255,19 @@ impl Ledger {
         Ok(())
     }
 
+    fn accept(&mut self, name: &JobName, job_id: String, found: bool, stamp: Stamp) -> Result<(), FoldError> {
+        let t = self.job_mut(name, stamp)?;
+        let came_late = t.state == TryState::NeverArrived;
+        t.job_id = Some(job_id);
+        t.found = found;
+        t.state = TryState::Live(LiveStatus::Submitted);
+        t.changed = stamp;
+        if let Some((slice, index)) = self.names.get(name).cloned() {
+            self.record(slice).note_doubling(index, came_late);
+        }
+        Ok(())
+    }
+
     fn end(&mut self, ended: Ended, stamp: Stamp) -> Result<(), FoldError> {
         let name = ended.name.clone();
         let outcome = ended.outcome;
@@ -253,9 +281,18 @@ impl Ledger {
         match outcome {
             // Success wins over whatever was decided meanwhile, a cancellation included.
             Outcome::Succeeded => {
-                record.loaded =
-                    Some(Loaded { load, fingerprint: Some(fingerprint), by: Some(name), at: stamp.stored_at });
-                record.verdict = Some(Verdict::Done { stamp, marked: None });
+                record.loaded = Some(Loaded {
+                    // A person may have counted this load, or another after it, as done already.
+                    load: load.max(record.next_load() - 1),
+                    fingerprint: Some(fingerprint),
+                    by: Some(name),
+                    at: stamp.stored_at,
+                });
+                // Where two jobs of one load have started, a success answers nothing that a person was asked.
+                let asked = record.doubled > 0 && matches!(record.verdict, Some(Verdict::NeedsPerson { .. }));
+                if !asked {
+                    record.verdict = Some(Verdict::Done { stamp, marked: None });
+                }
             }
             Outcome::Failed(_) => record.settle_cancelled(stamp),
         }
@@ -293,12 +330,7 @@ impl Ledger {
 
     /// The class of every failed try, for tables.
     pub fn failures(&self) -> impl Iterator<Item = (&SliceId, &Try, FailureClass)> {
-        let of = |t: &Try| match t.state {
-            TryState::Ended(Outcome::Failed(class)) => Some(class),
-            TryState::Lost => Some(FailureClass::Lost),
-            _ => None,
-        };
-        self.slices.iter().flat_map(move |(id, r)| r.tries.iter().filter_map(move |t| Some((id, t, of(t)?))))
+        self.slices.iter().flat_map(|(id, r)| r.tries.iter().filter_map(move |t| Some((id, t, t.failure()?))))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod decide;
 pub mod escape;
 pub mod fact;
 pub mod failure;
+mod hex;
 pub mod job;
 pub mod layout;
 pub mod ledger;
@@ -19,4 +20,6 @@ pub mod rate;
 pub mod report;
 pub mod spec;
 pub mod template;
+#[cfg(test)]
+mod testing;
 pub mod units;

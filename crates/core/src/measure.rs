@@ -224,11 +224,17 @@ mod tests {
         #[test]
         fn strays_do_not_depend_on_order(names in prop::collection::vec("[a-z]{1,3}", 0..20), cut in 0usize..20) {
             let mut all = Strays::default();
-            names.iter().for_each(|n| all.add(n));
+            for n in &names {
+                all.add(n);
+            }
             let (left, right) = names.split_at(cut.min(names.len()));
             let (mut a, mut b) = (Strays::default(), Strays::default());
-            right.iter().for_each(|n| a.add(n));
-            left.iter().for_each(|n| b.add(n));
+            for n in right {
+                a.add(n);
+            }
+            for n in left {
+                b.add(n);
+            }
             a.merge(b);
             prop_assert_eq!(all, a);
         }

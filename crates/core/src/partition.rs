@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn text_form_reads_back() {
-        for text in ["2018-10-04", "condor/2018-10-04", "123456789012/us-east-1/2018-10-04", "a b/2020-02-29"] {
+        for text in ["2018-10-04", "condor/2018-10-04", "123456789012/us-east-1/2018-10-04", "a b/2020-02-29"]
+        {
             let id: PartitionId = text.parse().unwrap();
             assert_eq!(id.to_string(), text);
         }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::fact::Identity;
 use crate::failure::FailureClass;
+use crate::hex::hex;
 use crate::measure::{Fingerprint, Strays};
 use crate::partition::{PartitionId, SliceId};
 use crate::spec::{Idempotent, Limits, MemoryBounds, Prices, RetryPolicy};
@@ -329,7 +330,7 @@ impl Plan {
     pub fn digest(&self) -> PlanDigest {
         // A plan is made of types that always serialize; an empty text would fail the comparison, never pass it.
         let text = serde_json::to_vec(self).unwrap_or_default();
-        PlanDigest(Sha256::digest(&text).iter().map(|b| format!("{b:02x}")).collect())
+        PlanDigest(hex(&Sha256::digest(&text)))
     }
 
     /// The text of `plan.json`.

@@ -118,8 +118,8 @@ impl View<'_> {
             };
             states.insert(p.partition.clone(), state);
         }
-        for (slice, record) in self.ledger.slices() {
-            let state = match record.standing() {
+        for (slice, _) in self.ledger.slices() {
+            let state = match self.ledger.standing(slice) {
                 Standing::Done => DayState::Done,
                 Standing::Running => DayState::Running,
                 Standing::Waiting => DayState::Waiting,
@@ -219,7 +219,8 @@ impl View<'_> {
                 class,
                 jobs,
                 days: days.len() as u64,
-                days_done: days.iter().filter(|s| is(s, &|v| matches!(v, Verdict::Done { .. }))).count() as u64,
+                days_done: days.iter().filter(|s| is(s, &|v| matches!(v, Verdict::Done { .. }))).count()
+                    as u64,
                 days_given_up: days
                     .iter()
                     .filter(|s| is(s, &|v| matches!(v, Verdict::GaveUp { class: c, .. } if *c == class)))

@@ -25,6 +25,8 @@ pub struct Try {
     pub found: bool,
     /// What Batch says about a job that waits.
     pub reason: Option<String>,
+    /// It was seen running at some time; a retried attempt waits again afterwards.
+    pub seen_running: bool,
     /// Why Batch was asked to end it, if it was.
     pub ending: Option<String>,
     /// How it ended.
@@ -62,6 +64,7 @@ impl Try {
             job_id: None,
             found: false,
             reason: None,
+            seen_running: false,
             ending: None,
             ended: None,
         }
@@ -84,9 +87,23 @@ impl Try {
 
     /// Its container began to run at some time.
     pub fn has_started(&self) -> bool {
-        self.state == TryState::Live(LiveStatus::Running)
+        self.seen_running
             || self.state == TryState::Ended(Outcome::Succeeded)
             || self.ended.as_ref().is_some_and(|e| e.started_at.is_some())
+    }
+
+    /// It ended because Batch was asked to end it, so its end says nothing about the slice.
+    pub fn was_ended_by_us(&self) -> bool {
+        self.ending.is_some() && self.state == TryState::Ended(Outcome::Failed(FailureClass::Ended))
+    }
+
+    /// The class of its failure, if it failed.
+    pub fn failure(&self) -> Option<FailureClass> {
+        match self.state {
+            TryState::Ended(Outcome::Failed(class)) => Some(class),
+            TryState::Lost => Some(FailureClass::Lost),
+            _ => None,
+        }
     }
 }
 
@@ -171,6 +188,8 @@ pub struct SliceRecord {
     pub cancelled: Option<String>,
     /// How often two jobs of one load were seen.
     pub doubled: u32,
+    /// Two jobs of one load exist, and no `Doubled` says so yet.
+    pub doubling: bool,
 }
 
 /// Where a slice stands, in one word.
@@ -208,24 +227,41 @@ impl SliceRecord {
 
     /// Where it stands.
     pub fn standing(&self) -> Standing {
-        let running = |t: &Try| {
-            matches!(t.state, TryState::Live(LiveStatus::Running | LiveStatus::Starting))
-        };
+        let running = |t: &Try| matches!(t.state, TryState::Live(LiveStatus::Running | LiveStatus::Starting));
         match &self.verdict {
             Some(Verdict::Done { .. }) => Standing::Done,
             Some(Verdict::NeedsPerson { .. }) => Standing::NeedsPerson,
             Some(_) => Standing::Failed,
-            None if self.tries.last().is_none_or(Try::is_unsent) => Standing::New,
             None if self.live().any(running) => Standing::Running,
+            None if self.live().next().is_some() => Standing::Waiting,
+            None if self.tries.last().is_none_or(Try::is_unsent) => Standing::New,
             None => Standing::Waiting,
         }
     }
 
+    /// A cancellation holds once nothing of the slice can run any more, unless it came too late: what is loaded
+    /// stays loaded.
     pub(super) fn settle_cancelled(&mut self, stamp: Stamp) {
         if self.live().next().is_none()
+            && !matches!(self.verdict, Some(Verdict::Done { .. }))
             && let Some(reason) = &self.cancelled
         {
             self.verdict = Some(Verdict::Cancelled { reason: reason.clone(), stamp });
         }
+    }
+
+    /// The try at `index` was accepted: notes whether it is a second job of its load.
+    ///
+    /// A job that was taken for never arrived lies beside every later one, even one that has ended since.
+    pub(super) fn note_doubling(&mut self, index: usize, came_late: bool) {
+        let Some(this) = self.tries.get(index) else { return };
+        let load = this.intended.load;
+        self.doubling |= self.tries.iter().enumerate().any(|(at, t)| {
+            let runs = t.is_live() || t.state == TryState::Ended(Outcome::Succeeded);
+            at != index
+                && t.intended.load == load
+                && t.job_id.is_some()
+                && (runs || (came_late && at > index))
+        });
     }
 }

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::fact::{Identity, Outcome};
 use crate::failure::FailureClass;
-use crate::ledger::{Ledger, SliceRecord, Standing, TryState, Verdict};
+use crate::ledger::{Ledger, SliceRecord, Standing, Try, TryState, Verdict};
 use crate::measure::{Measure, Measured};
+use crate::memory;
 use crate::partition::{PartitionId, SliceId};
 use crate::spec::Spec;
 
@@ -41,7 +42,8 @@ pub struct Inputs<'a> {
 pub fn make(inputs: &Inputs<'_>) -> Plan {
     let Inputs { spec, measured, ledger, .. } = inputs;
     let (from, to) = measured.days.unwrap_or((spec.window().from(), spec.window().from()));
-    let days: Vec<NaiveDate> = from.iter_days().take_while(|d| *d <= to).collect();
+    // Where no day of the window has settled, nothing was listed, and nothing can be said of any day.
+    let days: Vec<NaiveDate> = from.iter_days().take_while(|d| measured.days.is_some() && *d <= to).collect();
     let empty = Measure::default();
     let mut partitions = Vec::with_capacity(days.len() * measured.combinations.len());
     let mut jobs = Vec::new();
@@ -54,7 +56,7 @@ pub fn make(inputs: &Inputs<'_>) -> Plan {
             let unlisted = measured.unlisted.iter().find(|u| u.values == *values && u.day == *day);
             let choice = match unlisted {
                 Some(_) => Choice::Skip(SkipReason::Unlisted),
-                None => choose(inputs, &id, measure, record),
+                None => choose(inputs, &slice, measure, record),
             };
             if let Choice::Submit(_) = choice {
                 jobs.push(job(inputs, slice, measure, record));
@@ -122,12 +124,12 @@ fn assemble(
     }
 }
 
-fn choose(inputs: &Inputs<'_>, id: &PartitionId, measure: &Measure, record: Option<&SliceRecord>) -> Choice {
+fn choose(inputs: &Inputs<'_>, slice: &SliceId, measure: &Measure, record: Option<&SliceRecord>) -> Choice {
+    let id = slice.partition();
     if inputs.only.leaves_out(id) {
         return Choice::Skip(SkipReason::Outside);
     }
-    let standing = record.map_or(Standing::New, SliceRecord::standing);
-    let due = match standing {
+    let due = match inputs.ledger.standing(slice) {
         Standing::Running | Standing::Waiting => return Choice::Skip(SkipReason::Running),
         Standing::NeedsPerson => return Choice::Skip(SkipReason::NeedsPerson),
         Standing::Done => match loaded_state(measure, record) {
@@ -199,7 +201,13 @@ fn job(inputs: &Inputs<'_>, slice: SliceId, measure: &Measure, record: Option<&S
 /// memory must now exceed: a day that is known to be heavy does not begin small again.
 fn first_memory(inputs: &Inputs<'_>, record: Option<&SliceRecord>) -> u64 {
     let bounds = inputs.spec.job().memory();
-    let seen = record.into_iter().flat_map(|r| &r.tries).map(|t| t.intended.memory_mib).max();
+    let needed = |t: &Try| match t.failure() {
+        Some(FailureClass::OutOfMemory) => {
+            memory::after_oom(t.intended.memory_mib, bounds).unwrap_or(bounds.max_mib)
+        }
+        _ => t.intended.memory_mib,
+    };
+    let seen = record.into_iter().flat_map(|r| &r.tries).map(needed).max();
     seen.unwrap_or(bounds.start_mib).clamp(bounds.start_mib, bounds.max_mib)
 }
 

@@ -48,7 +48,7 @@ impl Plan {
 fn overtaken(job: &PlannedJob, ledger: &Ledger) -> Option<String> {
     let record = ledger.slice(&job.slice)?;
     let tries = record.next_try(job.load) - 1;
-    match record.standing() {
+    match ledger.standing(&job.slice) {
         Standing::Done if record.next_load() > job.load => Some(format!("load {} succeeded", job.load)),
         Standing::Waiting | Standing::Running => Some("a job of it is under way".to_owned()),
         Standing::NeedsPerson => Some("it needs a person's decision".to_owned()),

@@ -197,7 +197,14 @@ impl Plan {
         let mut gaps: Vec<Gap> = Vec::new();
         // The last day that had objects, of the combination at hand.
         let mut last: Option<&PlannedPartition> = None;
-        for p in self.partitions.iter().filter(|p| p.objects > 0) {
+        for p in &self.partitions {
+            if p.choice == Choice::Skip(SkipReason::Unlisted) {
+                // Nobody knows whether it has objects, so it bounds what is known to be empty.
+                last = None;
+            }
+            if p.objects == 0 {
+                continue;
+            }
             if let Some(before) = last
                 && before.partition.values() == p.partition.values()
             {

@@ -1,0 +1,136 @@
+//! What follows a try that came to its end.
+
+use chrono::{DateTime, Utc};
+
+use super::{AdoptedPlan, Decision, NextTry, Pace};
+use crate::fact::Outcome;
+use crate::failure::FailureClass;
+use crate::job::Shape;
+use crate::ledger::{Adoption, SliceRecord, Try, TryState};
+use crate::memory;
+use crate::spec::Idempotent;
+
+/// A slice of which nothing runs, and the plan that says what becomes of it.
+pub(super) struct After<'a> {
+    /// The last try of this load under this plan; one that we ended only where there is no other.
+    pub last: &'a Try,
+    /// All of them, oldest first. A new plan begins with none.
+    pub tries: &'a [&'a Try],
+    pub record: &'a SliceRecord,
+    pub adoption: &'a Adoption,
+    pub adopted: &'a AdoptedPlan,
+}
+
+impl After<'_> {
+    pub(super) fn decide(&self, pace: Pace, now: DateTime<Utc>) -> Vec<Decision> {
+        let class = match &self.last.state {
+            TryState::Refused(why) => {
+                let why = format!("AWS Batch refused {}: {why}", self.last.intended.name);
+                return vec![Decision::StopBackfill { why }];
+            }
+            TryState::Withdrawn(_)
+            | TryState::NeverArrived
+            | TryState::Ended(Outcome::Failed(_))
+            | TryState::Lost => self.last.failure(),
+            TryState::Intended
+            | TryState::Unknown(_)
+            | TryState::Live(_)
+            | TryState::Ended(Outcome::Succeeded) => {
+                return Vec::new();
+            }
+        };
+        if self.adopted.plan().job.idempotent == Idempotent::No
+            && let Some(class) = self.tries.iter().rev().find_map(|t| may_have_run(t))
+        {
+            let why = format!("{class}, and the job is not to run twice (idempotent: no)");
+            return vec![Decision::AskPerson { why }];
+        }
+        match class {
+            None => vec![self.again(self.same())],
+            Some(FailureClass::Ended) if self.last.was_ended_by_us() => vec![self.again(self.same())],
+            Some(FailureClass::Ended) => {
+                let why = format!("somebody else ended job {}", self.last.intended.name);
+                let class = FailureClass::Ended;
+                vec![Decision::GiveUp { class, why: why.clone() }, Decision::StopBackfill { why }]
+            }
+            Some(class) => vec![self.failed(class, pace, now)],
+        }
+    }
+
+    fn failed(&self, class: FailureClass, pace: Pace, now: DateTime<Utc>) -> Decision {
+        let times = self.tries.iter().filter(|t| t.failure() == Some(class)).count();
+        let retry = self.adopted.plan().retry;
+        let same = self.same();
+        let give_up = |why: String| Decision::GiveUp { class, why };
+        match class {
+            FailureClass::OutOfMemory | FailureClass::HostLost => self.again(same),
+            FailureClass::KilledUnknown | FailureClass::Lost if times == 1 => self.again(same),
+            FailureClass::KilledUnknown => self.more_memory(same.memory_mib, class),
+            FailureClass::TimedOut => match same.timeout_s {
+                Some(timeout) if times == 1 => {
+                    self.again(Shape { timeout_s: Some(timeout.saturating_mul(2)), ..same })
+                }
+                Some(_) => give_up("timed out again with twice the time".to_owned()),
+                None => give_up("timed out, by the job definition's own timeout".to_owned()),
+            },
+            FailureClass::StartFailed if times as u32 <= retry.start => {
+                let doublings = times.saturating_sub(1).min(10) as u32;
+                let pause = pace.start_failure.checked_mul(2i32.pow(doublings));
+                let due = pause.and_then(|pause| self.last.changed.stored_at.checked_add_signed(pause));
+                if due.is_some_and(|due| due <= now) { self.again(same) } else { Decision::Wait }
+            }
+            FailureClass::StartFailed => give_up(format!("did not start {times} times")),
+            FailureClass::App if times as u32 <= retry.app => self.again(same),
+            FailureClass::App => give_up(format!("the job failed {times} times (retry.app: {})", retry.app)),
+            FailureClass::Lost => give_up("vanished from AWS Batch twice".to_owned()),
+            FailureClass::Stuck => give_up("the queue ended it because it could not be placed".to_owned()),
+            FailureClass::Ended => give_up("somebody else ended it".to_owned()),
+        }
+    }
+
+    fn same(&self) -> Shape {
+        let last = &self.last.intended;
+        Shape {
+            r#try: self.record.next_try(last.load),
+            memory_mib: last.memory_mib,
+            timeout_s: last.timeout_s,
+        }
+    }
+
+    /// The same again, but never with as little memory as a try of this load was killed for: that need not be the
+    /// last one, since an earlier one may have arrived late.
+    fn again(&self, shape: Shape) -> Decision {
+        let killed = self.tries.iter().filter(|t| t.failure() == Some(FailureClass::OutOfMemory));
+        match killed.map(|t| t.intended.memory_mib).max() {
+            Some(killed) if shape.memory_mib <= killed => self.more_memory(killed, FailureClass::OutOfMemory),
+            _ => self.submit(shape),
+        }
+    }
+
+    fn more_memory(&self, killed_mib: u64, class: FailureClass) -> Decision {
+        let bounds = self.adopted.plan().job.memory;
+        match memory::after_oom(killed_mib, bounds) {
+            Some(memory_mib) => self.submit(Shape { memory_mib, ..self.same() }),
+            None => Decision::GiveUp {
+                class,
+                why: format!("killed at {killed_mib} MiB, and memory.max is {} MiB", bounds.max_mib),
+            },
+        }
+    }
+
+    fn submit(&self, shape: Shape) -> Decision {
+        Decision::Submit(NextTry {
+            plan: self.adoption.digest.clone(),
+            definition: self.adoption.definition.clone(),
+            load: self.last.intended.load,
+            shape,
+        })
+    }
+}
+
+/// The class of a failure that may have loaded something. Of a job that vanished nobody knows.
+fn may_have_run(t: &Try) -> Option<FailureClass> {
+    use FailureClass::{Ended, HostLost, StartFailed, Stuck};
+    let class = t.failure()?;
+    (t.has_started() || !matches!(class, HostLost | StartFailed | Ended | Stuck)).then_some(class)
+}

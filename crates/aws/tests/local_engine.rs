@@ -1,5 +1,7 @@
 //! The ports against the local engine: the same code as against AWS, at another endpoint.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -189,7 +189,7 @@ fn job_environment(endpoint: &Endpoint) -> Vec<(String, String)> {
     [
         ("AWS_ENDPOINT_URL_S3", &endpoint.url),
         ("AWS_ENDPOINT_URL_BATCH", &endpoint.url),
-        ("AWS_ENDPOINT_URL_LOGS", &endpoint.url),
+        ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &endpoint.url),
         ("AWS_REGION", &endpoint.region),
         ("AWS_DEFAULT_REGION", &endpoint.region),
         ("AWS_ACCESS_KEY_ID", &endpoint.access_key_id),

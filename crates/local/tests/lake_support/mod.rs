@@ -107,6 +107,7 @@ impl Engine {
         command
             .env("AWS_ENDPOINT_URL_S3", &self.endpoint.url)
             .env("AWS_ENDPOINT_URL_BATCH", &self.endpoint.url)
+            .env("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &self.endpoint.url)
             .env("AWS_REGION", &self.endpoint.region)
             .env("AWS_DEFAULT_REGION", &self.endpoint.region)
             .env("AWS_ACCESS_KEY_ID", &self.endpoint.access_key_id)

@@ -215,43 +215,4 @@ fn value(plan: &Plan, job: &PlannedJob, shape: Shape, field: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::partition::PartitionId;
-
-    fn slice(value: &str) -> SliceId {
-        SliceId::whole(PartitionId::new(vec![value.to_owned()], "2018-10-04".parse().unwrap()))
-    }
-
-    #[test]
-    fn a_name_reads_well() {
-        let name = JobName::new(Uuid::nil(), &slice("condor"), 1, 2, 0xabc);
-        let prefix = JobName::search_prefix(Uuid::nil(), &slice("condor"), 1);
-        assert_eq!(name.as_str(), format!("{prefix}condor-2018-10-04-2-00000abc"));
-    }
-
-    proptest! {
-        #[test]
-        fn names_are_what_batch_takes(value in "[^/]{1,200}", load in 1u32..9, r#try in 1u32..99, nonce: u32) {
-            let name = JobName::new(Uuid::nil(), &slice(&value), load, r#try, nonce);
-            prop_assert!(name.as_str().len() <= 128);
-            prop_assert!(name.as_str().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
-            let prefix = JobName::search_prefix(Uuid::nil(), &slice(&value), load);
-            prop_assert!(name.as_str().starts_with(&prefix));
-            let other = JobName::search_prefix(Uuid::nil(), &slice(&value), load + 1);
-            prop_assert!(!name.as_str().starts_with(&other));
-        }
-    }
-
-    #[test]
-    fn one_attempt_where_nothing_may_run_twice() {
-        let retry = RetryPolicy { app: 1, spot: 8, start: 3 };
-        assert_eq!(RetryStrategy::of(&retry, Idempotent::No).attempts, 1);
-        let strategy = RetryStrategy::of(&retry, Idempotent::Partition);
-        assert_eq!(strategy.attempts, 9);
-        assert!(strategy.rules.len() <= 5);
-        assert!(strategy.rules.iter().skip(1).all(|r| !r.retry), "only lost hosts are repeated by Batch");
-    }
-}
+mod tests;

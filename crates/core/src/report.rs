@@ -229,3 +229,6 @@ impl View<'_> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,13 +181,18 @@ impl Lake {
                 ))
             };
         }
-        let Some((root, _)) = self.place_in_lake(name) else {
+        let Some((root, side)) = self.place_in_lake(name) else {
             return Err(s3_error!(
                 AccessDenied,
                 "no folder was given in which buckets could be created; only mounted ones are served"
             ));
         };
-        fs::create_dir(&root).map_err(from_io)
+        fs::create_dir(&root).map_err(from_io)?;
+        // What belonged to a bucket of this name whose folder was removed by hand must not come back.
+        match fs::remove_dir_all(side) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(from_io(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Removes an empty bucket of the lake.

@@ -85,11 +85,11 @@ pub enum StartError {
     /// A folder that was to be served cannot be.
     #[error(transparent)]
     Lake(#[from] LakeError),
-    /// The job table cannot be read.
-    #[error("cannot open the job table")]
+    /// The job table cannot be used.
+    #[error(transparent)]
     Jobs(#[from] batch::OpenError),
     /// The jobs cannot be started.
-    #[error("cannot start jobs")]
+    #[error(transparent)]
     Guard(#[from] batch::StartError),
     /// The port is taken, or may not be used.
     #[error("cannot listen on port {port} of 127.0.0.1")]

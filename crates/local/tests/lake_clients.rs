@@ -7,13 +7,7 @@ mod lake_support;
 use std::fs;
 use std::path::Path;
 
-use lake_support::{Engine, has, output};
-
-fn engine() -> Engine {
-    let engine = Engine::start();
-    assert_eq!(engine.put("/lake", "").status, 200);
-    engine
-}
+use lake_support::{Engine, has, output, with_bucket};
 
 fn aws(engine: &Engine, arguments: &[&str]) -> String {
     output(engine.command("aws").args(arguments))
@@ -36,7 +30,7 @@ fn the_aws_cli_copies_lists_and_syncs() {
     if !has("aws", &["--version"]) {
         return;
     }
-    let engine = engine();
+    let engine = with_bucket();
     let files = tempfile::tempdir().unwrap();
     for key in ["a-b", "a/b", "ab", "sp ace/+%&<é"] {
         let path = files.path().join(key);
@@ -67,7 +61,7 @@ fn the_aws_cli_creates_once_and_copies_in_parts() {
     if !has("aws", &["--version"]) {
         return;
     }
-    let engine = engine();
+    let engine = with_bucket();
     let files = tempfile::tempdir().unwrap();
     let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
     fs::write(path("small"), "x").unwrap();
@@ -112,7 +106,7 @@ fn curl_signs_for_itself() {
     if !has("curl", &["--version"]) {
         return;
     }
-    let engine = engine();
+    let engine = with_bucket();
     let endpoint = engine.endpoint().clone();
     let user = format!("{}:{}", endpoint.access_key_id, endpoint.secret_access_key);
     let curl = |arguments: &[&str], target: &str| {

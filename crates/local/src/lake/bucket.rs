@@ -15,7 +15,7 @@ use super::error::{from_io, no_such_key, precondition_failed};
 use super::key::{Key, RESERVED};
 use super::listing::{Item, Keys, Query, page};
 use super::records::{Attributes, Record, Records, Stamp};
-use super::temp::Temp;
+use super::temp::{self, Temp};
 use super::tree::{Cursor, FolderCache, leads_to_file};
 
 /// A folder served as a bucket.
@@ -101,9 +101,12 @@ pub(super) enum Line {
 }
 
 impl Bucket {
-    /// Serves `root`, with what cannot be a file of it in `side`. Writes nothing.
+    /// Serves `root`, with what cannot be a file of it in `side`. Writes nothing but what a crash left to be cleared away.
     pub(super) fn open(root: PathBuf, side: PathBuf, folders: Arc<FolderCache>) -> io::Result<Self> {
         let records = Mutex::new(Records::open(side.clone())?);
+        for folder in [side.join("tmp"), root.join(RESERVED)] {
+            temp::sweep(&folder);
+        }
         Ok(Self { root, side, records, folders })
     }
 

@@ -134,7 +134,7 @@ impl Dispatch {
             );
         }
         match self.s3.call(request.map(Body::from)).await {
-            Ok(response) => response,
+            Ok(response) => escape_controls(response),
             Err(error) => {
                 let error: s3s::StdError = error.into();
                 s3_error(S3ErrorCode::InternalError, error.to_string())
@@ -188,6 +188,30 @@ fn has_version_2(request: &Request<Incoming>) -> bool {
         )
     });
     old_header || old_query || (form && request.method() == Method::POST)
+}
+
+/// Writes the control characters of an XML answer as references, as S3 does: a parser would take a carriage
+/// return in a key for a line feed, and the key would no longer be found.
+fn escape_controls(response: Response<Body>) -> Response<Body> {
+    let xml = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/xml"));
+    let control = |byte: &u8| *byte < b' ' && *byte != b'\n' && *byte != b'\t';
+    let Some(text) = response.body().bytes().filter(|text| xml && text.iter().any(control)) else {
+        return response;
+    };
+    let mut escaped = Vec::with_capacity(text.len() + 64);
+    for byte in &text {
+        if control(byte) {
+            escaped.extend_from_slice(format!("&#{byte};").as_bytes());
+        } else {
+            escaped.push(*byte);
+        }
+    }
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(Bytes::from(escaped)))
 }
 
 fn refuse(protocol: Protocol, refused: &Refused) -> Response<Body> {

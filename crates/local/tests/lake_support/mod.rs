@@ -128,6 +128,22 @@ impl Drop for Engine {
     }
 }
 
+/// An engine with the bucket `lake`.
+pub fn with_bucket() -> Engine {
+    let engine = Engine::start();
+    assert_eq!(engine.put("/lake", "").status, 200);
+    engine
+}
+
+/// How many files are below a folder; links are not followed.
+pub fn files_below(folder: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let count = |entry: std::fs::DirEntry| {
+        if entry.file_type().unwrap().is_dir() { files_below(&entry.path()) } else { 1 }
+    };
+    entries.map(|entry| count(entry.unwrap())).sum()
+}
+
 pub fn config(home: &Path) -> LocalConfig {
     LocalConfig {
         dir: home.join("engine"),

@@ -1,0 +1,5 @@
+//! The command line under test.
+
+fn main() -> std::process::ExitCode {
+    dayfill::main()
+}

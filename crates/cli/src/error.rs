@@ -9,6 +9,8 @@ use dayfill_engine::ports::PortError;
 use dayfill_engine::segment::SegmentError;
 use dayfill_engine::submit::AdoptError;
 
+use crate::spec_file::SpecFileError;
+
 /// Exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -51,12 +53,14 @@ pub struct Failure {
     pub details: Vec<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// `what` is a whole report already, with its own `error:` and carets.
+    is_report: bool,
 }
 
 impl Failure {
     /// An error with this exit code.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), details: Vec::new(), hint: None }
+        Self { exit, what: what.into(), details: Vec::new(), hint: None, is_report: false }
     }
 
     /// The same with what to do about it.
@@ -68,6 +72,9 @@ impl Failure {
 
     /// The text for standard error. Other people's text in it cannot move the cursor.
     pub fn render(&self) -> String {
+        if self.is_report {
+            return self.what.clone();
+        }
         let mut out = String::from("error: ");
         push_escaped(&mut out, &self.what);
         for detail in &self.details {
@@ -106,9 +113,16 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+impl From<SpecFileError> for Failure {
+    fn from(error: SpecFileError) -> Self {
+        let colours = console::colors_enabled_stderr();
+        Self { is_report: true, ..Self::new(Exit::Usage, error.render(colours)) }
+    }
+}
+
 impl From<PortError> for Failure {
     fn from(error: PortError) -> Self {
-        Self { exit: Exit::Error, what: error.what, details: Vec::new(), hint: error.hint }
+        Self { exit: Exit::Error, what: error.what, details: Vec::new(), hint: error.hint, is_report: false }
     }
 }
 
@@ -124,7 +138,9 @@ impl From<BookError> for Failure {
                  and does not go on without one, since it could submit a day twice"
             }
             BookError::NoPlan { .. } | BookError::Plan { .. } => "restore this file from a backup",
-            BookError::Fold { .. } | BookError::Write(_) => "the journal was changed by something else than dayfill",
+            BookError::Fold { .. } | BookError::Write(_) => {
+                "the journal was changed by something else than dayfill"
+            }
         };
         Self::new(Exit::Error, chain(&error)).hint(hint)
     }
@@ -141,7 +157,7 @@ impl From<AdoptError> for Failure {
                 };
                 let details = differences.into_iter().map(line).collect();
                 let hint = "change the YAML back, or give the new backfill another name";
-                Self { exit: Exit::Usage, what, details, hint: Some(hint.to_owned()) }
+                Self { details, ..Self::new(Exit::Usage, what) }.hint(hint)
             }
             AdoptError::OtherBackfill => {
                 Self::new(Exit::Stale, what).hint("plan again: dayfill plan backfill.yaml -o plan.json")
@@ -149,7 +165,7 @@ impl From<AdoptError> for Failure {
             AdoptError::Superseded => Self::new(Exit::Stale, what),
             AdoptError::Stale(jobs) => {
                 let details = jobs.into_iter().map(|j| format!("{}: {}", j.slice, j.since)).collect();
-                Self { exit: Exit::Stale, what, details, hint: Some("plan again and submit the new plan".to_owned()) }
+                Self { details, ..Self::new(Exit::Stale, what) }.hint("plan again and submit the new plan")
             }
         }
     }

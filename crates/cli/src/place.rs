@@ -31,8 +31,7 @@ pub struct Backfill {
 impl Backfill {
     /// Reads the YAML file.
     pub fn load(args: &SpecArgs) -> Result<Self, Failure> {
-        let LoadedSpec { spec, folder, .. } =
-            spec_file::load(&args.file, args.engine.map(Into::into)).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+        let LoadedSpec { spec, folder, .. } = spec_file::load(&args.file, args.engine.map(Into::into))?;
         let folder = absolute(&folder)?;
         let engine = args.engine.map_or(spec.engine(), Into::into);
         let (bucket, root) = match spec.source().uri() {
@@ -59,7 +58,9 @@ fn place(
         EngineKind::Aws => {
             if let SourceUri::Folder(path) = spec.source().uri() {
                 let what = format!("source.uri {path:?} is a folder of this machine, which AWS cannot read");
-                return Err(Failure::new(Exit::Usage, what).hint("write s3://bucket/prefix, or use --engine local"));
+                return Err(
+                    Failure::new(Exit::Usage, what).hint("write s3://bucket/prefix, or use --engine local")
+                );
             }
             let aws = spec.aws();
             RunsOn::Aws {
@@ -120,7 +121,8 @@ fn bucket_name(folder: &Path) -> Result<String, Failure> {
         return Err(Failure::new(Exit::Error, what).hint("paths in the YAML are relative to the YAML file"));
     }
     let own = folder.file_name().and_then(|n| n.to_str()).unwrap_or("lake").to_lowercase();
-    let plain: String = own.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
+    let plain: String =
+        own.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
     let name = plain.trim_matches('-').to_owned();
     Ok(if name.len() < 3 { format!("lake-{name}").trim_end_matches('-').to_owned() } else { name })
 }
@@ -132,7 +134,9 @@ mod tests {
     #[test]
     fn a_folder_has_the_name_of_a_bucket() {
         let dir = tempfile::tempdir().unwrap();
-        for (folder, bucket) in [("Log Lake", "log-lake"), ("a", "lake-a"), ("__", "lake"), ("2018_data", "2018-data")] {
+        for (folder, bucket) in
+            [("Log Lake", "log-lake"), ("a", "lake-a"), ("__", "lake"), ("2018_data", "2018-data")]
+        {
             let path = dir.path().join(folder);
             std::fs::create_dir(&path).unwrap();
             assert_eq!(bucket_name(&path).unwrap(), bucket);

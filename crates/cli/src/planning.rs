@@ -68,10 +68,10 @@ async fn pin(backfill: &Backfill, site: &Site) -> Result<PinnedDefinition, Failu
             Ok(PinnedDefinition { revision: Some(registered.id()), content: None })
         }
         Definition::File(path) => {
-            let content = spec_file::load_definition(&backfill.folder.join(path))
-                .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+            let content = spec_file::load_definition(&backfill.folder.join(path))?;
             let active = definitions.active(definition_name(&content)).await?;
-            let same = active.filter(|a| dayfill_aws::job_definitions::differs(&content, &a.content).is_empty());
+            let same =
+                active.filter(|a| dayfill_aws::job_definitions::differs(&content, &a.content).is_empty());
             Ok(PinnedDefinition { revision: same.map(|a| a.id()), content: Some(content) })
         }
     }
@@ -101,7 +101,8 @@ pub async fn resolve_definition(plan: &Plan, site: &Site) -> Result<String, Fail
 fn check_overrides(plan: &Plan) -> Result<(), Failure> {
     for job in &plan.jobs {
         // The longest numbers that a later try can have.
-        let shape = Shape { r#try: 10_000, memory_mib: plan.job.memory.max_mib, timeout_s: plan.job.timeout_s };
+        let shape =
+            Shape { r#try: 10_000, memory_mib: plan.job.memory.max_mib, timeout_s: plan.job.timeout_s };
         let name = JobName::from_text("");
         let length = Submission::of(plan, job, shape, name, String::new()).override_length();
         if length > MOST_OVERRIDES {

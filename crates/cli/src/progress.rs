@@ -54,7 +54,12 @@ impl Progress {
         let view = View { ledger: book.ledger(), plan: book.newest_plan(), now: book.clock().now() };
         let total = view.total();
         if let Some(bar) = &self.bar {
-            let of = total.done + total.running + total.waiting + total.planned + total.failed + total.needs_person;
+            let of = total.done
+                + total.running
+                + total.waiting
+                + total.planned
+                + total.failed
+                + total.needs_person;
             if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} days  {msg}  {elapsed}") {
                 bar.set_style(style);
             }
@@ -102,7 +107,8 @@ fn summary(total: &Row) -> String {
         (total.failed, "failed"),
         (total.needs_person, "need a person"),
     ];
-    let told: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let told: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     if told.is_empty() { "nothing left".to_owned() } else { told.join(", ") }
 }
 
@@ -113,7 +119,10 @@ impl Reporter for Progress {
             Event::Submitted { slice, r#try, memory_mib, found } => {
                 let how = if found { ", found by its name" } else { "" };
                 let memory = units::show_mib(memory_mib);
-                let line = format!("{}: submitted try {try} with {memory}{how}", escape::terminal(&slice.to_string()));
+                let line = format!(
+                    "{}: submitted try {try} with {memory}{how}",
+                    escape::terminal(&slice.to_string())
+                );
                 // On a terminal the bar counts; only what is out of the ordinary is a line.
                 if self.bar.is_none() || r#try > 1 || found {
                     self.line(line);

@@ -116,7 +116,10 @@ fn journal(place: &Place, name: &str, connection: Option<&Connection>) -> Result
 }
 
 /// Connects to where jobs run; starts the local engine if nobody has.
-pub async fn reach(runs_on: &RunsOn, jobs: Jobs) -> Result<(Connection, Option<LocalEngine>, Bounds), Failure> {
+pub async fn reach(
+    runs_on: &RunsOn,
+    jobs: Jobs,
+) -> Result<(Connection, Option<LocalEngine>, Bounds), Failure> {
     match runs_on {
         RunsOn::Aws { region, profile, endpoint_url } => {
             let settings = Settings {

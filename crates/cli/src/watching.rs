@@ -70,11 +70,15 @@ fn tell_end(ledger: &Ledger, exit: Exit, own_engine: bool) {
         Exit::Refused => {
             if let Some(stop) = ledger.stopped() {
                 eprintln!("stopped: {}", dayfill_core::escape::terminal(&stop.why));
-                eprintln!("  help: mend the cause and run the same command again: a new plan takes up what is left");
+                eprintln!(
+                    "  help: mend the cause and run the same command again: a new plan takes up what is left"
+                );
             }
         }
         Exit::NeedsPerson => eprintln!("a person has to decide: see `dayfill explain`, then `dayfill mark`"),
-        Exit::FailedDays => eprintln!("some days failed: see `dayfill status --by class` and `dayfill explain`"),
+        Exit::FailedDays => {
+            eprintln!("some days failed: see `dayfill status --by class` and `dayfill explain`")
+        }
         _ => {}
     }
 }

@@ -20,13 +20,19 @@ use crate::watching::view;
 /// Takes back what was not sent, and asks Batch to end what was. A job that succeeds meanwhile has succeeded.
 pub async fn run(args: CancelArgs, format: Format) -> Result<Exit, Failure> {
     let backfill = Backfill::load(&args.spec)?;
-    let site = Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Hold).await?;
+    let site =
+        Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Hold).await?;
     let ended = cancel(&site, &backfill, &args, format).await;
     site.close().await;
     ended
 }
 
-async fn cancel(site: &Site, backfill: &Backfill, args: &CancelArgs, format: Format) -> Result<Exit, Failure> {
+async fn cancel(
+    site: &Site,
+    backfill: &Backfill,
+    args: &CancelArgs,
+    format: Format,
+) -> Result<Exit, Failure> {
     let mut book = site.book().await?;
     let chosen = days::chosen(&args.days, &view(&book), backfill)?;
     let days: Vec<PartitionId> = chosen.into_iter().filter(|(_, s)| is_open(*s)).map(|(p, _)| p).collect();

@@ -12,7 +12,11 @@ use crate::place::Backfill;
 const NAMED: usize = 20;
 
 /// The known partitions that are meant, with their states, in order. Naming one that is not known is an error.
-pub fn chosen(days: &Days, view: &View<'_>, backfill: &Backfill) -> Result<Vec<(PartitionId, DayState)>, Failure> {
+pub fn chosen(
+    days: &Days,
+    view: &View<'_>,
+    backfill: &Backfill,
+) -> Result<Vec<(PartitionId, DayState)>, Failure> {
     let known = view.partitions();
     let names = backfill.spec.source().layout().dimensions();
     for (name, _) in &days.dimension {
@@ -22,7 +26,10 @@ pub fn chosen(days: &Days, view: &View<'_>, backfill: &Backfill) -> Result<Vec<(
         }
     }
     if let Some(unknown) = days.only.iter().find(|p| !known.contains_key(p)) {
-        return Err(Failure::new(Exit::Usage, format!("nothing is known of {unknown}: no submitted plan has it")));
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("nothing is known of {unknown}: no submitted plan has it"),
+        ));
     }
     let in_range = |p: &PartitionId| {
         days.from.is_none_or(|from| from <= p.day()) && days.to.is_none_or(|to| p.day() <= to)

@@ -7,8 +7,8 @@ use dayfill_local::{Endpoint, LocalConfig, LocalEngine, machine};
 
 use crate::args::LocalArgs;
 use crate::error::{Exit, Failure, chain};
-use crate::site::{LOCAL_ACCOUNT, LOCAL_REGION, guard_command, local_endpoint, machine_mib};
 use crate::output;
+use crate::site::{LOCAL_ACCOUNT, LOCAL_REGION, guard_command, local_endpoint, machine_mib};
 
 /// Runs the local engine until it is interrupted.
 pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
@@ -48,7 +48,9 @@ pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
     }
     output::write(&exports(engine.endpoint()))?;
     eprintln!("# AWS Batch, CloudWatch Logs and S3 over {} on {}", lake.display(), engine.endpoint().url);
-    eprintln!("# jobs run as processes of this user, with {vcpus} vCPUs and {memory_mib} MiB between them; each is");
+    eprintln!(
+        "# jobs run as processes of this user, with {vcpus} vCPUs and {memory_mib} MiB between them; each is"
+    );
     eprintln!("# held to its memory by a supervisor that sums the memory of its process tree every 20 ms");
     eprintln!("# paste the lines above into another terminal; stop with Ctrl-C");
     wait_for_end().await?;

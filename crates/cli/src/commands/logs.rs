@@ -13,7 +13,8 @@ use crate::site::{Jobs, Site};
 /// Prints the log of a day's job: from CloudWatch Logs, else the lines that the journal kept.
 pub async fn run(args: LogsArgs, format: Format) -> Result<Exit, Failure> {
     let backfill = Backfill::load(&args.spec)?;
-    let site = Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Hold).await?;
+    let site =
+        Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Hold).await?;
     let lines = lines(&site, &args).await;
     site.close().await;
     let lines = lines?;
@@ -53,7 +54,10 @@ async fn lines(site: &Site, args: &LogsArgs) -> Result<Vec<String>, Failure> {
         None => Vec::new(),
     };
     if lines.is_empty() {
-        eprintln!("there is no log (any more); these are the lines that the journal kept of {}", t.intended.name);
+        eprintln!(
+            "there is no log (any more); these are the lines that the journal kept of {}",
+            t.intended.name
+        );
         return Ok(ended.map(|e| e.log_tail.clone()).unwrap_or_default());
     }
     Ok(lines)

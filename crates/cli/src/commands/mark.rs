@@ -26,7 +26,9 @@ pub async fn run(args: MarkArgs, format: Format) -> Result<Exit, Failure> {
     let (open, busy): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(p, _)| !is_live(book.ledger(), p));
     if let Some((partition, _)) = busy.first() {
         let what = format!("{partition} has a job under way, and {} more days have", busy.len() - 1);
-        return Err(Failure::new(Exit::Refused, what).hint("wait for it, or end it first with dayfill cancel"));
+        return Err(
+            Failure::new(Exit::Refused, what).hint("wait for it, or end it first with dayfill cancel")
+        );
     }
     let already = if mark == Mark::Done { DayState::Done } else { DayState::Failed };
     let days: Vec<PartitionId> = open.into_iter().filter(|(_, s)| *s != already).map(|(p, _)| p).collect();

@@ -23,12 +23,15 @@ struct Row {
 /// Registers what differs from its active revision.
 pub async fn run(args: RegisterArgs, format: Format) -> Result<Exit, Failure> {
     // All files are read before the first is registered: a mistake in the last leaves nothing half-done.
-    let read = |path| spec_file::load_definition(path).map_err(|e| Failure::new(Exit::Usage, e.to_string()));
-    let contents: Vec<Value> = args.files.iter().map(|p| read(p)).collect::<Result<_, _>>()?;
+    let contents: Vec<Value> =
+        args.files.iter().map(|path| spec_file::load_definition(path)).collect::<Result<_, _>>()?;
     let (connection, engine) = match args.engine {
         EngineArg::Aws => {
-            let settings =
-                Settings { region: args.region.clone(), profile: args.profile.clone(), ..Settings::default() };
+            let settings = Settings {
+                region: args.region.clone(),
+                profile: args.profile.clone(),
+                ..Settings::default()
+            };
             (connect(settings).await?, None)
         }
         EngineArg::Local => {
@@ -73,12 +76,15 @@ async fn one(definitions: &JobDefinitions, content: &Value, only_diff: bool) -> 
     let name = content.get("jobDefinitionName").and_then(Value::as_str).unwrap_or_default().to_owned();
     let active = definitions.active(&name).await?;
     let differences: Option<Vec<Difference>> = active.as_ref().map(|a| differs(content, &a.content));
-    let shown = |d: &Difference| format!("{}: the file has {}, registered is {}", d.path, d.file, d.registered);
+    let shown =
+        |d: &Difference| format!("{}: the file has {}, registered is {}", d.path, d.file, d.registered);
     let lines: Vec<String> = differences.iter().flatten().map(shown).collect();
     let same = differences.is_some_and(|d| d.is_empty());
     let (what, revision) = match (same, only_diff) {
         (true, _) => ("unchanged", active.map(|a| a.id())),
-        (false, true) => (if active.is_some() { "differs" } else { "not registered" }, active.map(|a| a.id())),
+        (false, true) => {
+            (if active.is_some() { "differs" } else { "not registered" }, active.map(|a| a.id()))
+        }
         (false, false) => ("registered", Some(definitions.register(content).await?)),
     };
     Ok(Row { name, revision, what, differences: lines })

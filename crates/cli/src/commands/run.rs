@@ -19,7 +19,8 @@ use crate::{planning, render, watching};
 /// Plans, asks, submits and watches. Called again it goes on where it was.
 pub async fn run(args: RunArgs, format: Format) -> Result<Exit, Failure> {
     let backfill = Backfill::load(&args.spec)?;
-    let site = Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Run).await?;
+    let site =
+        Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Run).await?;
     let ended = run_at(&site, &backfill, args, format).await;
     site.close().await;
     ended

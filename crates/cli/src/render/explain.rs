@@ -72,8 +72,11 @@ fn one_try(t: &Try) -> String {
     if let Some((started, stopped)) = ended.started_at.zip(ended.stopped_at) {
         let ran = seconds((stopped - started).num_seconds().max(0) as u64);
         let attempts = count(u64::from(ended.attempts), "attempt");
-        let lost =
-            if ended.reclaims > 0 { format!(", {} ended with its host", ended.reclaims) } else { String::new() };
+        let lost = if ended.reclaims > 0 {
+            format!(", {} ended with its host", ended.reclaims)
+        } else {
+            String::new()
+        };
         let _ = writeln!(out, "    ran {} to {} ({ran}), {attempts}{lost}", time(started), time(stopped));
     }
     for reason in &ended.reasons {
@@ -94,8 +97,12 @@ fn time(at: DateTime<Utc>) -> String {
 
 fn how(t: &Try) -> String {
     match &t.state {
-        TryState::Intended => "written down, not known to be sent; it will be looked for by its name".to_owned(),
-        TryState::Unknown(why) => format!("not known whether it arrived ({why}); it will be looked for by its name"),
+        TryState::Intended => {
+            "written down, not known to be sent; it will be looked for by its name".to_owned()
+        }
+        TryState::Unknown(why) => {
+            format!("not known whether it arrived ({why}); it will be looked for by its name")
+        }
         TryState::Refused(why) => format!("refused: {why}"),
         TryState::Withdrawn(why) => format!("not sent: {why}"),
         TryState::NeverArrived => "never arrived".to_owned(),
@@ -129,10 +136,16 @@ fn next(view: &View<'_>, plans: &Plans, slice: &SliceId, record: Option<&SliceRe
     }
     match record.and_then(|r| r.verdict.as_ref()) {
         Some(Verdict::Done { marked: None, .. }) => "nothing: it is loaded".to_owned(),
-        Some(Verdict::Done { marked: Some(reason), .. }) => format!("nothing: it was marked as done ({reason})"),
-        Some(Verdict::GaveUp { why, .. }) => format!("nothing, it was given up: {why}; a new plan takes it up again"),
+        Some(Verdict::Done { marked: Some(reason), .. }) => {
+            format!("nothing: it was marked as done ({reason})")
+        }
+        Some(Verdict::GaveUp { why, .. }) => {
+            format!("nothing, it was given up: {why}; a new plan takes it up again")
+        }
         Some(Verdict::NeedsPerson { why, .. }) => format!("a person decides with `dayfill mark`: {why}"),
-        Some(Verdict::MarkedFailed { reason, .. }) => format!("a new plan takes it up: marked as failed ({reason})"),
+        Some(Verdict::MarkedFailed { reason, .. }) => {
+            format!("a new plan takes it up: marked as failed ({reason})")
+        }
         Some(Verdict::Cancelled { reason, .. }) => format!("a new plan takes it up: cancelled ({reason})"),
         None => match (decision, view.ledger.stopped()) {
             (_, Some(stop)) => format!("nothing until a plan is submitted anew: {}", stop.why),

@@ -76,7 +76,8 @@ pub fn plan_text(plan: &Plan) -> String {
     out.push_str(&shape(&totals));
     out.push_str(&passed_over(plan));
     let definition = &plan.job.definition;
-    let revision = definition.revision.as_deref().unwrap_or("the file's, registered when the plan is submitted");
+    let revision =
+        definition.revision.as_deref().unwrap_or("the file's, registered when the plan is submitted");
     let _ = writeln!(out, "Job definition: {}; queue: {}", escape::terminal(revision), plan.job.queue);
     let start = units::show_mib(plan.job.memory.start_mib);
     let max = units::show_mib(plan.job.memory.max_mib);
@@ -127,8 +128,13 @@ fn shape(totals: &Totals) -> String {
         let _ = writeln!(out, "  and {} more", count((totals.outliers.len() - NAMED) as u64, "outlier"));
     }
     for gap in totals.gaps.iter().take(NAMED) {
-        let of = if gap.values.is_empty() { String::new() } else { format!("{}: ", escape::terminal(&gap.values)) };
-        let _ = writeln!(out, "Gap: {of}no objects from {} to {} ({})", gap.from, gap.to, count(gap.days, "day"));
+        let of = if gap.values.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", escape::terminal(&gap.values))
+        };
+        let _ =
+            writeln!(out, "Gap: {of}no objects from {} to {} ({})", gap.from, gap.to, count(gap.days, "day"));
     }
     if totals.gaps.len() > NAMED {
         let more: u64 = totals.gaps.iter().skip(NAMED).map(|g| g.days).sum();
@@ -191,7 +197,8 @@ fn last_line(totals: &Totals) -> String {
 
 /// Prints every job of a plan, in the shape of its first try.
 pub fn jobs(plan: &Plan, format: Format) -> Result<(), Failure> {
-    let revision = plan.job.definition.revision.clone().unwrap_or_else(|| "(registered at submit)".to_owned());
+    let revision =
+        plan.job.definition.revision.clone().unwrap_or_else(|| "(registered at submit)".to_owned());
     let submission = |job: &dayfill_core::plan::PlannedJob| {
         let shape =
             Shape { r#try: job.tries_before + 1, memory_mib: job.memory_mib, timeout_s: plan.job.timeout_s };

@@ -53,7 +53,8 @@ fn json(view: &View<'_>, by: By) -> Result<(), Failure> {
 
 fn text(view: &View<'_>, by: By) -> String {
     let Some(opened) = view.ledger.opened() else {
-        return "nothing was submitted yet: dayfill plan shows what would be, dayfill run does it\n".to_owned();
+        return "nothing was submitted yet: dayfill plan shows what would be, dayfill run does it\n"
+            .to_owned();
     };
     let mut out = match (group(by), by) {
         (Some(group), _) => rows(view, group, opened.identity.dimensions.first().map_or("", String::as_str)),

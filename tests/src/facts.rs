@@ -21,7 +21,9 @@ impl Facts {
         let segments = segments(root);
         let texts = segments.iter().map(|path| fs::read_to_string(path).unwrap());
         let all = texts
-            .flat_map(|text| text.lines().skip(1).map(|l| serde_json::from_str(l).unwrap()).collect::<Vec<_>>())
+            .flat_map(|text| {
+                text.lines().skip(1).map(|l| serde_json::from_str(l).unwrap()).collect::<Vec<_>>()
+            })
             .collect();
         Self { all, segments: segments.len() }
     }

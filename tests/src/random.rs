@@ -16,7 +16,8 @@ impl SplitMix64 {
 
     /// Numbers from the seed in the variable `DAYFILL_SEED`, else from the time. Prints the seed.
     pub fn from_environment() -> Self {
-        let given = std::env::var("DAYFILL_SEED").ok().map(|text| text.parse().expect("DAYFILL_SEED is a number"));
+        let given =
+            std::env::var("DAYFILL_SEED").ok().map(|text| text.parse().expect("DAYFILL_SEED is a number"));
         let seed = given.unwrap_or_else(|| {
             SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_nanos() as u64
         });

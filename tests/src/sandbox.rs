@@ -62,7 +62,8 @@ impl Sandbox {
             "local": { "lake": "lake", "vcpus": 4, "memory": "2GiB" },
             "state": "state",
         });
-        let sandbox = Self { dir, binary: binary.into(), spawned: AtomicU32::new(0), variables: Vec::new(), spec };
+        let sandbox =
+            Self { dir, binary: binary.into(), spawned: AtomicU32::new(0), variables: Vec::new(), spec };
         sandbox.define(CHECKSUM);
         sandbox.save();
         sandbox

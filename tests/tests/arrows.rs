@@ -19,7 +19,16 @@ const ARROWS: [(&str, &[&str]); 6] = [
 fn metadata() -> Value {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let args = ["metadata", "--offline", "--locked", "--no-deps", "--format-version", "1", "--manifest-path", manifest];
+    let args = [
+        "metadata",
+        "--offline",
+        "--locked",
+        "--no-deps",
+        "--format-version",
+        "1",
+        "--manifest-path",
+        manifest,
+    ];
     let ran = Command::new(cargo).args(args).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     serde_json::from_slice(&ran.stdout).unwrap()
@@ -54,9 +63,21 @@ fn every_arrow_between_the_crates_is_allowed() {
 fn the_core_does_no_io() {
     let dependencies = dependencies();
     let io = |name: &&String| {
-        ["tokio", "async", "futures", "aws-", "hyper", "reqwest", "http", "rustix", "libc", "tempfile", "getrandom"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+        [
+            "tokio",
+            "async",
+            "futures",
+            "aws-",
+            "hyper",
+            "reqwest",
+            "http",
+            "rustix",
+            "libc",
+            "tempfile",
+            "getrandom",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
     };
     let found: Vec<&String> = dependencies["dayfill-core"].iter().filter(io).collect();
     assert!(found.is_empty(), "core depends on {found:?}");

@@ -6,6 +6,7 @@ mod lake_support;
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use lake_support::{Engine, has, output, with_bucket};
 
@@ -35,7 +36,10 @@ fn the_aws_cli_copies_lists_and_syncs() {
     for key in ["a-b", "a/b", "ab", "sp ace/+%&<é"] {
         let path = files.path().join(key);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, key).unwrap();
+        fs::write(&path, key).unwrap();
+        // S3 tells time in whole seconds: what was written in the same second would seem newer than its copy.
+        let hour_ago = SystemTime::now() - Duration::from_hours(1);
+        fs::File::options().append(true).open(&path).unwrap().set_modified(hour_ago).unwrap();
     }
     aws(&engine, &["s3", "sync", files.path().to_str().unwrap(), "s3://lake/up", "--quiet"]);
     let listed = aws(&engine, &["s3", "ls", "s3://lake/up/", "--recursive"]);

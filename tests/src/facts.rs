@@ -45,6 +45,11 @@ impl Facts {
         successes
     }
 
+    /// How many attempts of all jobs ended because their host did.
+    pub fn reclaims(&self) -> u64 {
+        self.of("ended").iter().filter_map(|e| e["reclaims"].as_u64()).sum()
+    }
+
     /// Panics unless each of these partitions has exactly one success of load 1, and nothing else has any, no slice
     /// was ever doubled, and no two accepted jobs have a name or an id in common.
     #[track_caller]

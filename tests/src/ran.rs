@@ -7,7 +7,7 @@ use serde_json::Value;
 pub struct Ran {
     /// The arguments, for messages.
     pub args: String,
-    /// The exit code; none where a signal ended it.
+    /// The exit code; 128 and the signal's number where a signal ended it, as a shell has it.
     pub code: Option<i32>,
     /// Standard output.
     pub out: String,

@@ -1,6 +1,7 @@
 //! A folder of its own for every test.
 
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -175,7 +176,7 @@ impl Sandbox {
             status.is_some()
         });
         let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
-        let code = status.and_then(|s| s.code());
+        let code = status.and_then(|s| s.code().or_else(|| Some(128 + s.signal()?)));
         Ran { args: args.join(" "), code, out: read(&out), err: read(&err) }
     }
 

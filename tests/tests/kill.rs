@@ -59,7 +59,7 @@ fn killed_at_any_moment_it_finishes_and_loads_every_day_once() {
         sandbox.outputs_are_right(&partitions);
         let facts = sandbox.facts();
         facts.each_succeeded_once(&partitions);
-        hit += facts.of("ended").iter().filter(|e| e["outcome"]["failed"] == "host_lost").count();
+        hit += facts.reclaims();
         let segments = facts.segments;
         sandbox.run(&RUN).ended(0);
         assert_eq!(sandbox.facts().segments, segments, "a run of what is done writes nothing");

@@ -52,7 +52,7 @@ fn place(
 ) -> Result<Place, Failure> {
     let state = match spec.state() {
         State::S3 { .. } => spec.state().to_string(),
-        State::Folder(path) => text(&absolute(&folder.join(path))?)?,
+        State::Folder(path) => text(&folder_or_nothing("state", &absolute(&folder.join(path))?)?)?,
     };
     let runs_on = match engine {
         EngineKind::Aws => {
@@ -73,13 +73,14 @@ fn place(
             let own = folder.join(OWN);
             let from_yaml = || spec.local().lake.as_ref().map(|l| folder.join(l));
             let lake = lake.map(absolute).transpose()?.or_else(from_yaml).unwrap_or_else(|| own.join("lake"));
+            let lake = folder_or_nothing("local.lake", &absolute(&lake)?)?;
             let mounts = match spec.source().uri() {
                 SourceUri::Folder(path) => vec![(bucket.to_owned(), text(&absolute(&folder.join(path))?)?)],
                 SourceUri::S3 { .. } => Vec::new(),
             };
             RunsOn::Local {
                 folder: text(&absolute(&own.join("engine"))?)?,
-                lake: text(&absolute(&lake)?)?,
+                lake: text(&lake)?,
                 mounts,
                 vcpus: spec.local().vcpus,
                 memory_mib: spec.local().memory_mib,
@@ -105,6 +106,17 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     }
     // What exists may be reached through symbolic links.
     Ok(plain.canonicalize().unwrap_or(plain))
+}
+
+/// The path again, unless it or what it lies in is a file, where no folder can ever be made.
+fn folder_or_nothing(field: &str, path: &Path) -> Result<PathBuf, Failure> {
+    match path.ancestors().find(|p| p.exists()).filter(|p| !p.is_dir()) {
+        Some(file) => {
+            let what = format!("{field}: {} is a file, and a folder is needed", file.display());
+            Err(Failure::new(Exit::Error, what).hint(format!("name another folder as `{field}`")))
+        }
+        None => Ok(path.to_path_buf()),
+    }
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dayfill_core::fact::Cloud;
 use dayfill_core::ledger::Ledger;
 use dayfill_core::report::View;
 use dayfill_engine::advance::Engine;
-use dayfill_engine::book::Book;
+use dayfill_engine::book::{Book, BookError};
+use dayfill_engine::ports::ErrorKind;
 use dayfill_engine::watch::Watched;
 
 use crate::args::{By, Format};
@@ -44,10 +46,11 @@ pub async fn watch(
 ) -> Result<Exit, Failure> {
     let mut engine = Engine::new(book, site.queue.clone(), progress.clone());
     let watched = tokio::select! {
-        watched = engine.watch(timeout, |e| progress.step(e)) => Some(watched?),
+        watched = engine.watch(timeout, |e| progress.step(e)) => Some(watched),
         _ = tokio::signal::ctrl_c() => None,
     };
     progress.finish();
+    let watched = watched.transpose().map_err(|e| broken_off(site, e))?;
     let exit = match watched {
         Some(Watched::Finished) => exit_of(&view(engine.book())),
         Some(Watched::TimedOut) => Exit::TimedOut,
@@ -56,6 +59,18 @@ pub async fn watch(
     render::status(&view(engine.book()), By::Service, format)?;
     tell_end(engine.book().ledger(), exit, site.owns_engine());
     Ok(exit)
+}
+
+/// Why a watch broke off. Where another process runs the local engine, that process may just have ended.
+fn broken_off(site: &Site, error: BookError) -> Failure {
+    let unreachable = matches!(&error, BookError::Port(port) if port.kind == ErrorKind::Unreachable);
+    let failure = Failure::from(error);
+    if unreachable && matches!(site.cloud, Cloud::Local { .. }) && !site.owns_engine() {
+        return failure.hint(
+            "the dayfill that ran the local engine has ended: run the same command again, and it goes on",
+        );
+    }
+    failure
 }
 
 fn tell_end(ledger: &Ledger, exit: Exit, own_engine: bool) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Two lower-case digits for every byte.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         // Writing to a string cannot fail.

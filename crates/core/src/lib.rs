@@ -8,7 +8,7 @@ pub mod decide;
 pub mod escape;
 pub mod fact;
 pub mod failure;
-mod hex;
+pub mod hex;
 pub mod job;
 pub mod layout;
 pub mod ledger;

@@ -87,7 +87,9 @@ impl Engine {
             })
             .await?;
         if written {
-            told.iter().for_each(|(slice, fact)| tell(reporter.as_ref(), slice, fact));
+            for (slice, fact) in &told {
+                tell(reporter.as_ref(), slice, fact);
+            }
         }
         let mut to_end: Vec<(JobName, String)> = Vec::new();
         for (_, decision) in decide(self.book.ledger(), self.book.plans(), pace, now) {
@@ -136,3 +138,6 @@ fn tell(reporter: &dyn Reporter, slice: &SliceId, fact: &Fact) {
         _ => return,
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -196,11 +196,10 @@ impl Book {
         let Some(bytes) = self.journal.plan(digest.as_str()).await? else {
             return Err(BookError::NoPlan { place, digest: digest.clone() });
         };
-        Plan::from_json(&String::from_utf8_lossy(&bytes)).map_err(|source| BookError::Plan {
-            place,
-            digest: digest.clone(),
-            source,
-        })
+        let plan = Plan::from_json(&String::from_utf8_lossy(&bytes));
+        // Another plan may be whole in itself, and still is not the one that was adopted.
+        let plan = plan.and_then(|p| if p.digest() == *digest { Ok(p) } else { Err(PlanFileError::Edited) });
+        plan.map_err(|source| BookError::Plan { place, digest: digest.clone(), source })
     }
 }
 

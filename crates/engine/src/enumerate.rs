@@ -58,28 +58,29 @@ pub async fn enumerate(
     run.of.fetch_add(listings.len() as u64, Ordering::Relaxed);
     let of = listings.len();
     let mut results = futures::stream::iter(listings).map(|l| run.list(l)).buffer_unordered(AT_ONCE);
-    let mut first_error = None;
-    let mut failed = 0;
+    let mut failed: Vec<(Listing, PortError)> = Vec::new();
     while let Some((listing, part, error)) = results.next().await {
         run.tell();
         if let Some(error) = error {
             if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Credentials | ErrorKind::Unreachable) {
                 return Err(error);
             }
-            failed += 1;
-            measured.unlisted.extend(run.unlisted(&listing, &error));
-            first_error.get_or_insert(error);
+            failed.push((listing, error));
         } else {
             merge(&mut measured, part);
         }
     }
     drop(results);
-    if let Some(error) = first_error
-        && failed == of
-    {
-        return Err(error);
-    }
     measured.combinations = run.combinations(&known, &measured);
+    let all = failed.len() == of;
+    for (listing, error) in failed {
+        let unlisted = run.unlisted(&listing, &measured.combinations, &error);
+        // Where no partition could be told of it, it must not go unsaid.
+        if all || unlisted.is_empty() {
+            return Err(error);
+        }
+        measured.unlisted.extend(unlisted);
+    }
     measured.unlisted.sort_by(|a, b| (&a.values, a.day).cmp(&(&b.values, b.day)));
     Ok(measured)
 }
@@ -88,8 +89,13 @@ pub async fn enumerate(
 fn merge(into: &mut Measured, part: Measured) {
     into.partitions.extend(part.partitions);
     into.unmatched.merge(part.unmatched);
-    into.unusable.merge(part.unusable);
     into.filtered += part.filtered;
+}
+
+/// Whether the last component of a folder could be the value of a dimension.
+fn is_name(folder: &str) -> bool {
+    let folder = folder.strip_suffix('/').unwrap_or(folder);
+    check_value(folder.rsplit('/').next().unwrap_or(folder)).is_ok()
 }
 
 impl Enumeration<'_> {
@@ -140,11 +146,11 @@ impl Enumeration<'_> {
             while let Some((known, found)) = results.next().await {
                 for folder in found? {
                     let relative = folder.strip_prefix(self.root).unwrap_or(&folder);
-                    let Some(learned) = layout.discover(&known, relative) else { continue };
-                    if learned.values().all(|v| check_value(v).is_ok()) {
-                        further.push(learned);
-                    } else {
-                        unusable.add(&folder);
+                    match layout.discover(&known, relative) {
+                        Some(learned) => further.push(learned),
+                        // A layout may ask for more than any folder; what is left out for its name is told.
+                        None if !is_name(relative) => unusable.add(&folder),
+                        None => {}
                     }
                 }
             }
@@ -230,24 +236,25 @@ impl Enumeration<'_> {
         if !fits || !listing.days.contains(&fields.day) {
             return;
         }
-        if fields.values.iter().any(|v| check_value(v).is_err()) {
-            part.unusable.add(&object.key);
-            return;
-        }
         let measured =
             Object { key: &object.key, size: object.size, etag: &object.etag, modified: object.modified };
         let id = PartitionId::new(fields.values, fields.day);
         part.partitions.entry(id).or_default().add(&measured, fields.hour);
     }
 
-    fn unlisted(&self, listing: &Listing, error: &PortError) -> Vec<Unlisted> {
+    /// The partitions that a listing would have told of: its days, of every combination that agrees with it.
+    fn unlisted(&self, listing: &Listing, combinations: &[Vec<String>], error: &PortError) -> Vec<Unlisted> {
         let names = self.spec.source().layout().dimensions();
-        let values: Vec<String> = names.iter().filter_map(|n| listing.known.get(n).cloned()).collect();
-        listing
-            .days
-            .iter()
-            .map(|day| Unlisted { values: values.clone(), day: *day, why: error.what.clone() })
-            .collect()
+        let agrees = |values: &&Vec<String>| {
+            let mut pairs = names.iter().zip(values.iter());
+            pairs.all(|(name, value)| listing.known.get(name).is_none_or(|known| known == value))
+        };
+        let of = |values: &Vec<String>| {
+            let unlisted =
+                |day: &NaiveDate| Unlisted { values: values.clone(), day: *day, why: error.what.clone() };
+            listing.days.iter().map(unlisted).collect::<Vec<_>>()
+        };
+        combinations.iter().filter(agrees).flat_map(of).collect()
     }
 
     /// The combinations that are known whole, and those that only the keys told.

@@ -9,4 +9,6 @@ pub mod observe;
 pub mod ports;
 pub mod segment;
 pub mod submit;
+#[cfg(test)]
+mod testing;
 pub mod watch;

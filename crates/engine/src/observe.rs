@@ -1,12 +1,12 @@
 //! Batch's answers → facts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dayfill_core::decide::is_news;
 use dayfill_core::fact::{Ended, Fact, Outcome};
-use dayfill_core::failure::{FailureClass, JobEnd, classify};
+use dayfill_core::failure::{AttemptEnd, FailureClass, JobEnd, classify};
 use dayfill_core::job::JobName;
 use dayfill_core::ledger::{Ledger, Try, TryState};
 
@@ -36,14 +36,34 @@ struct Asked {
 impl Engine {
     /// Looks at every job that has not ended, and appends what is news.
     pub(crate) async fn observe(&mut self) -> Result<(), BookError> {
-        let live = asked(self.book.ledger(), |t| t.is_live());
-        if live.is_empty() {
-            return Ok(());
+        let unheard = asked(self.book.ledger(), Try::is_unheard);
+        if !unheard.is_empty() {
+            let now = self.book.journal().now().await?;
+            let facts = self.look_for(unheard, self.queue.bounds(), now).await?;
+            self.note(&facts).await?;
         }
-        let bounds = self.queue.bounds();
-        let now = self.book.journal().now().await?;
-        let (known, unheard): (Vec<Asked>, Vec<Asked>) = live.into_iter().partition(|a| a.job_id.is_some());
-        let mut facts = self.look_for(unheard, bounds, now).await?;
+        // Jobs just found are among them: what becomes of a slice with two jobs depends on what they are doing.
+        let facts = self.look_at(asked(self.book.ledger(), |t| t.job_id.is_some())).await?;
+        self.note(&facts).await?;
+        let late = self.latecomers(&facts).await?;
+        if !late.is_empty() {
+            self.note(&late).await?;
+            let came_late = |t: &Try| late.iter().any(|f| is_about(f, &t.intended.name));
+            let facts = self.look_at(asked(self.book.ledger(), came_late)).await?;
+            self.note(&facts).await?;
+        }
+        Ok(())
+    }
+
+    async fn note(&mut self, facts: &[Fact]) -> Result<(), BookError> {
+        let news = |ledger: &Ledger| facts.iter().filter(|f| is_still_news(ledger, f)).cloned().collect();
+        self.book.append(|ledger, _| news(ledger)).await?;
+        Ok(())
+    }
+
+    /// What DescribeJobs tells of these jobs that is news.
+    async fn look_at(&self, known: Vec<Asked>) -> Result<Vec<Fact>, BookError> {
+        let mut facts = Vec::new();
         let mut absent = Vec::new();
         for chunk in known.chunks(IDS) {
             let ids: Vec<String> = chunk.iter().filter_map(|a| a.job_id.clone()).collect();
@@ -54,14 +74,13 @@ impl Engine {
                 facts.extend(self.fact_of(job).await);
             }
         }
-        for asked in absent {
-            facts.extend(self.vanished(asked, bounds, now).await?);
+        if !absent.is_empty() {
+            let (bounds, now) = (self.queue.bounds(), self.book.journal().now().await?);
+            for asked in absent {
+                facts.extend(self.vanished(asked, bounds, now).await?);
+            }
         }
-        facts.extend(self.latecomers(&facts).await?);
-        self.book
-            .append(|ledger, _| facts.iter().filter(|f| is_still_news(ledger, f)).cloned().collect())
-            .await?;
-        Ok(())
+        Ok(facts)
     }
 
     /// Jobs of which nobody heard whether they arrived. One ListJobs by the prefix of their slice tells, once they
@@ -116,19 +135,17 @@ impl Engine {
             let Fact::Ended(ended) = fact else { continue };
             let ledger = self.book.ledger();
             let Some((slice, t)) = ledger.job(&ended.name) else { continue };
-            let given_up: BTreeMap<JobName, ()> = ledger
-                .slice(slice)
-                .into_iter()
-                .flat_map(|r| &r.tries)
+            let tries = ledger.slice(slice).into_iter().flat_map(|r| &r.tries);
+            let given_up: BTreeSet<JobName> = tries
                 .filter(|t| t.state == TryState::NeverArrived)
-                .map(|t| (t.intended.name.clone(), ()))
+                .map(|t| t.intended.name.clone())
                 .collect();
             if given_up.is_empty() {
                 continue;
             }
             let (queue, prefix) = (t.intended.queue.clone(), search_prefix(ledger, t));
             let found = self.queue.find(&queue, &prefix).await?;
-            late.extend(found.iter().filter(|f| given_up.contains_key(&f.name)).map(accepted));
+            late.extend(found.iter().filter(|f| given_up.contains(&f.name)).map(accepted));
         }
         Ok(late)
     }
@@ -201,6 +218,10 @@ fn delta(span: Duration) -> TimeDelta {
     TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX)
 }
 
+fn is_about(fact: &Fact, job: &JobName) -> bool {
+    matches!(fact, Fact::Accepted { name, .. } if name == job)
+}
+
 fn accepted(job: &FoundJob) -> Fact {
     Fact::Accepted { name: job.name.clone(), job_id: job.job_id.clone(), found: true }
 }
@@ -209,7 +230,7 @@ fn ended(name: JobName, outcome: Outcome, end: &JobEnd, log_stream: Option<Strin
     let last = end.attempts.last();
     let failed = matches!(outcome, Outcome::Failed(_));
     let texts = [Some(&end.last), last].into_iter().flatten().flat_map(|a| [&a.reason, &a.status_reason]);
-    let lost = |a: &&dayfill_core::failure::AttemptEnd| {
+    let reclaimed = |a: &&AttemptEnd| {
         let end = JobEnd { last: (*a).clone(), ..JobEnd::default() };
         classify(&end) == FailureClass::HostLost
     };
@@ -221,7 +242,7 @@ fn ended(name: JobName, outcome: Outcome, end: &JobEnd, log_stream: Option<Strin
         started_at: last.and_then(|a| a.started_at).or(end.last.started_at),
         stopped_at: last.and_then(|a| a.stopped_at).or(end.last.stopped_at),
         attempts: end.attempts.len() as u32,
-        reclaims: end.attempts.iter().filter(lost).count() as u32,
+        reclaims: end.attempts.iter().filter(reclaimed).count() as u32,
         log_tail: Vec::new(),
         log_stream,
     }

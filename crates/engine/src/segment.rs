@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 use dayfill_core::fact::Fact;
+use dayfill_core::hex::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -67,7 +68,7 @@ pub fn write(
         nonce,
         written_at: written_at.trunc_subsecs(3),
         facts: facts.len() as u64,
-        sha256: hex(&body),
+        sha256: checksum(&body),
     };
     let mut bytes = serde_json::to_vec(&header)?;
     bytes.push(b'\n');
@@ -94,7 +95,7 @@ pub fn read(number: u64, bytes: &[u8]) -> Result<(Header, Vec<Fact>), SegmentErr
     if header.segment != number {
         return Err(damaged(format!("it says that it is segment {}", header.segment)));
     }
-    if hex(body.as_bytes()) != header.sha256 {
+    if checksum(body.as_bytes()) != header.sha256 {
         let lines = body.lines().count();
         return Err(damaged(format!(
             "its content does not match its checksum ({lines} lines where {} facts were written)",
@@ -109,8 +110,8 @@ pub fn read(number: u64, bytes: &[u8]) -> Result<(Header, Vec<Fact>), SegmentErr
     Ok((header, facts?))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+fn checksum(body: &[u8]) -> String {
+    hex(&Sha256::digest(body))
 }
 
 #[cfg(test)]

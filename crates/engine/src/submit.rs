@@ -10,6 +10,7 @@ use dayfill_core::partition::SliceId;
 use dayfill_core::plan::{Plan, StaleJob, Staleness};
 use dayfill_core::rate::Rate;
 use futures::StreamExt;
+use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
 use uuid::Uuid;
 
@@ -169,8 +170,10 @@ impl Engine {
             // A crash from here on is looked up by name, not repeated.
             let facts = self.send(batch, &send_by).await;
             let refused = facts.iter().any(|f| matches!(f, Fact::Refused { .. }));
+            let accepted = facts.iter().any(|f| matches!(f, Fact::Accepted { .. }));
             self.book.append(|ledger, _| still_news(ledger, &facts)).await?;
-            if refused {
+            // Where nothing gets through, intent upon intent would only fill the journal: the next step tries again.
+            if refused || !accepted {
                 return Ok(());
             }
         }
@@ -192,19 +195,26 @@ impl Engine {
         let mut facts = Vec::with_capacity(batch.len());
         let mut under_way = FuturesUnordered::new();
         let mut waiting = batch.into_iter();
-        let mut halted: Option<String> = None;
-        loop {
-            let next = if under_way.len() < AT_ONCE { waiting.next() } else { None };
-            if let Some((intended, submission)) = next {
-                if let Some(why) = &halted {
-                    facts.push(Fact::Withdrawn { name: intended.name, why: why.clone() });
-                    continue;
+        let mut turn = clock.sleep(Duration::ZERO);
+        while waiting.len() > 0 || !under_way.is_empty() {
+            // Answers are heard while the next one waits for its turn.
+            let room = waiting.len() > 0 && under_way.len() < AT_ONCE;
+            let answer = match (room, under_way.is_empty()) {
+                (true, true) => {
+                    turn.as_mut().await;
+                    None
                 }
-                clock.sleep(self.rate.interval()).await;
-                under_way.push(send_after(None, intended, submission));
+                (true, false) => match select(turn.as_mut(), under_way.next()).await {
+                    Either::Left(((), _)) => None,
+                    Either::Right((answer, _)) => answer,
+                },
+                (false, _) => under_way.next().await,
+            };
+            let Some((intended, submission, sent)) = answer else {
+                turn = clock.sleep(self.rate.interval());
+                under_way.extend(waiting.next().map(|(i, s)| send_after(None, i, s)));
                 continue;
-            }
-            let Some((intended, submission, sent)) = under_way.next().await else { break };
+            };
             match sent {
                 Sent::Throttled if !send_by.is_past() => {
                     let pause = Some(self.slow_down());
@@ -213,7 +223,7 @@ impl Engine {
                 sent => {
                     let fact = self.outcome(intended, sent);
                     if let Fact::Refused { .. } = &fact {
-                        halted = Some("another job of the batch was refused".to_owned());
+                        facts.extend(waiting.by_ref().map(|(i, _)| withdrawn_after_refusal(i)));
                     }
                     facts.push(fact);
                 }
@@ -264,6 +274,11 @@ impl Engine {
     }
 }
 
+/// What one was refused for, the others of the batch would be refused for too.
+fn withdrawn_after_refusal(intended: Intended) -> Fact {
+    Fact::Withdrawn { name: intended.name, why: "another job of the batch was refused".to_owned() }
+}
+
 /// Somebody else may have looked for a job while we waited for its answer: what they found stands.
 fn still_news(ledger: &Ledger, facts: &[Fact]) -> Vec<Fact> {
     let is_open = |name: &JobName| ledger.job(name).is_some_and(|(_, t)| t.is_unheard());
@@ -277,3 +292,6 @@ fn still_news(ledger: &Ledger, facts: &[Fact]) -> Vec<Fact> {
     };
     facts.iter().filter(is_news).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests;

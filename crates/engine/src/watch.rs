@@ -43,3 +43,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

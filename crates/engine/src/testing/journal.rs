@@ -1,0 +1,179 @@
+//! A journal in memory.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use dayfill_core::fact::Fact;
+use uuid::Uuid;
+
+use super::{Chance, Crash, PausedClock, lock};
+use crate::ports::{Created, ErrorKind, Journal, PortError, StoredSegment};
+use crate::segment;
+
+/// What becomes of an attempt to create a segment.
+pub(crate) enum OnCreate {
+    /// Somebody else writes these facts first.
+    Beaten(Vec<Fact>),
+    /// It is stored, the answer is lost, and the repeated request finds the number taken.
+    AnswerLost,
+    /// As before, and somebody else has written the next segment meanwhile.
+    AnswerLostAndFollowed(Vec<Fact>),
+    /// It is stored, and the error says otherwise.
+    StoredButFailed,
+    /// It is not stored.
+    Failed,
+}
+
+/// A journal in memory, with a clock of its own.
+pub(crate) struct MemoryJournal {
+    clock: Arc<PausedClock>,
+    crash: Arc<Crash>,
+    chance: Arc<Chance>,
+    segments: Mutex<BTreeMap<u64, StoredSegment>>,
+    plans: Mutex<BTreeMap<String, Vec<u8>>>,
+    script: Mutex<VecDeque<OnCreate>>,
+    skew: Mutex<TimeDelta>,
+}
+
+impl MemoryJournal {
+    pub(super) fn new(clock: Arc<PausedClock>, crash: Arc<Crash>, chance: Arc<Chance>) -> Self {
+        Self {
+            clock,
+            crash,
+            chance,
+            segments: Mutex::default(),
+            plans: Mutex::default(),
+            script: Mutex::default(),
+            skew: Mutex::new(TimeDelta::zero()),
+        }
+    }
+
+    /// What becomes of the next attempts to create a segment.
+    pub(crate) fn script(&self, script: impl IntoIterator<Item = OnCreate>) {
+        lock(&self.script).extend(script);
+    }
+
+    /// How far the store's clock is ahead.
+    pub(crate) fn skew(&self, skew: TimeDelta) {
+        *lock(&self.skew) = skew;
+    }
+
+    fn store_now(&self) -> DateTime<Utc> {
+        self.clock.true_now() + *lock(&self.skew)
+    }
+
+    /// Stores bytes as they are, under the next number or another.
+    pub(crate) fn put(&self, number: u64, bytes: Vec<u8>) {
+        let stored_at = self.store_now();
+        lock(&self.segments).insert(number, StoredSegment { number, bytes, stored_at });
+    }
+
+    /// Somebody else writes these facts into the next segment.
+    pub(crate) fn write(&self, facts: &[Fact]) {
+        let number = self.len() + 1;
+        let bytes = segment::write(number, Uuid::new_v4(), self.clock.true_now(), facts).unwrap();
+        self.put(number, bytes);
+    }
+
+    pub(crate) fn bytes(&self, number: u64) -> Vec<u8> {
+        lock(&self.segments)[&number].bytes.clone()
+    }
+
+    pub(crate) fn remove(&self, number: u64) {
+        lock(&self.segments).remove(&number);
+    }
+
+    /// The highest number.
+    pub(crate) fn len(&self) -> u64 {
+        lock(&self.segments).keys().next_back().copied().unwrap_or(0)
+    }
+
+    pub(crate) fn remove_plans(&self) {
+        lock(&self.plans).clear();
+    }
+
+    pub(crate) fn put_plan(&self, digest: &str, bytes: &[u8]) {
+        lock(&self.plans).insert(digest.to_owned(), bytes.to_vec());
+    }
+
+    pub(crate) fn plans(&self) -> usize {
+        lock(&self.plans).len()
+    }
+
+    fn create_now(&self, number: u64, bytes: &[u8]) -> Created {
+        if lock(&self.segments).contains_key(&number) {
+            return Created::Taken;
+        }
+        let stored_at = self.store_now();
+        self.put(number, bytes.to_vec());
+        Created::Stored(stored_at)
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    async fn segments(&self, from: u64) -> Result<Vec<StoredSegment>, PortError> {
+        self.crash.point().await;
+        self.chance.delay().await;
+        Ok(lock(&self.segments).range(from..).map(|(_, s)| s.clone()).collect())
+    }
+
+    async fn create(&self, number: u64, bytes: &[u8]) -> Result<Created, PortError> {
+        let failed = || PortError::new(ErrorKind::Unreachable, "cannot write the journal");
+        self.crash.point().await;
+        self.chance.delay().await;
+        let scripted = lock(&self.script).pop_front();
+        let created = match scripted {
+            Some(OnCreate::Beaten(facts)) => {
+                self.write(&facts);
+                self.create_now(number, bytes)
+            }
+            Some(OnCreate::AnswerLost) => {
+                self.create_now(number, bytes);
+                self.create_now(number, bytes)
+            }
+            Some(OnCreate::AnswerLostAndFollowed(facts)) => {
+                self.create_now(number, bytes);
+                self.write(&facts);
+                self.create_now(number, bytes)
+            }
+            Some(OnCreate::StoredButFailed) => {
+                self.create_now(number, bytes);
+                return Err(failed());
+            }
+            Some(OnCreate::Failed) => return Err(failed()),
+            None if self.chance.once_in(10) => {
+                self.create_now(number, bytes);
+                self.chance.delay().await;
+                self.create_now(number, bytes)
+            }
+            None => self.create_now(number, bytes),
+        };
+        self.crash.point().await;
+        self.chance.delay().await;
+        Ok(created)
+    }
+
+    async fn keep_plan(&self, digest: &str, bytes: &[u8]) -> Result<(), PortError> {
+        self.crash.point().await;
+        self.put_plan(digest, bytes);
+        self.crash.point().await;
+        Ok(())
+    }
+
+    async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, PortError> {
+        self.chance.delay().await;
+        Ok(lock(&self.plans).get(digest).cloned())
+    }
+
+    async fn now(&self) -> Result<DateTime<Utc>, PortError> {
+        self.chance.delay().await;
+        Ok(self.store_now())
+    }
+
+    fn place(&self) -> String {
+        "memory".to_owned()
+    }
+}

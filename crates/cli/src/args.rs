@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use dayfill_core::partition::PartitionId;
 use dayfill_core::plan::Only;
 use dayfill_core::spec::EngineKind;
+use dayfill_local::LimitMeans;
 
 const EXIT_CODES: &str = "\
 Exit codes, the first that applies:
@@ -329,6 +330,27 @@ pub struct RegisterArgs {
     pub profile: Option<String>,
 }
 
+/// How jobs are held to their memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LimitArg {
+    /// By control groups where these can be made, else by the supervisor.
+    Auto,
+    /// By control groups: the kernel kills.
+    Cgroup,
+    /// By a supervisor that sums the memory of each process tree every 20 ms.
+    Supervisor,
+}
+
+impl From<LimitArg> for LimitMeans {
+    fn from(arg: LimitArg) -> Self {
+        match arg {
+            LimitArg::Auto => Self::Auto,
+            LimitArg::Cgroup => Self::Cgroup,
+            LimitArg::Supervisor => Self::Supervisor,
+        }
+    }
+}
+
 /// `local`
 #[derive(Debug, Args)]
 pub struct LocalArgs {
@@ -356,6 +378,9 @@ pub struct LocalArgs {
     /// How far the date of a signature may be off.
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
     pub signature_age: std::time::Duration,
+    /// How jobs are held to their memory.
+    #[arg(long, value_enum, default_value_t = LimitArg::Auto)]
+    pub limit: LimitArg,
     /// Append every call of Batch to this file, a JSON line each.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub record: Option<PathBuf>,

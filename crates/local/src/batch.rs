@@ -17,8 +17,10 @@ use tokio::time::timeout;
 
 use crate::api::{self, Call};
 use crate::engine::{Engine, EngineConfig};
+use crate::limit::cgroup::{self, CgroupError, Home};
+use crate::limit::{LimitMeans, Limits};
 use crate::logs::{Logs, RunTimes};
-use crate::names::Names;
+use crate::names::{Names, engine_id};
 use crate::process::{self, Runner};
 use crate::scheduler::{Capacity, Millis};
 use crate::table::TableError;
@@ -49,6 +51,8 @@ pub struct BatchConfig {
     pub guard: Vec<OsString>,
     /// Whether jobs are started. With `false` they wait in RUNNABLE.
     pub dispatch: bool,
+    /// Who is to hold jobs to their memory.
+    pub limit: LimitMeans,
     /// A file that every call of Batch is appended to, a JSON line each: `{"operation","request","response"}`, or
     /// `"error"` in place of the response.
     pub record: Option<PathBuf>,
@@ -77,6 +81,9 @@ pub enum OpenError {
     /// The job table cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// Memory cannot be limited in the way that was asked for.
+    #[error("jobs cannot be held to their memory by control groups")]
+    Cgroup(#[from] CgroupError),
 }
 
 /// Why the jobs cannot be started.
@@ -97,6 +104,8 @@ pub struct Batch {
     names: Names,
     logs: Logs,
     scratch: PathBuf,
+    // The control group of this engine, where the kernel sees to the limits.
+    home: Option<Home>,
     state: Mutex<State>,
     // Something that the driver waits for may have changed.
     wake: Notify,
@@ -134,6 +143,9 @@ impl Batch {
         let engine = EngineConfig { names: names.clone(), machine, second };
         let (mut engine, running) = Engine::open(&path, engine)?;
         process::sweep(&running);
+        let mark = dir.join("cgroup");
+        clear_home(&mark)?;
+        let home = if config.dispatch { open_home(&dir, &mark, config.limit)? } else { None };
         let scratch = dir.join("scratch");
         match fs::remove_dir_all(&scratch) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(used(&scratch)(source)),
@@ -152,6 +164,7 @@ impl Batch {
             config,
             names,
             scratch,
+            home,
             state: Mutex::new(State { engine, runner: None, job_env: Vec::new(), closing: false }),
             wake: Notify::new(),
             driver: Mutex::new(None),
@@ -235,10 +248,20 @@ impl Batch {
             // A guard that takes longer goes on killing by itself.
             let _ = timeout(SHUTDOWN, driver).await;
         }
+        if let Some(home) = &self.home {
+            // The guard has done so already, unless it was killed. What is in use is for the next engine.
+            home.remove();
+        }
         let unsynced = self.lock().engine.unsynced();
         if let Some(file) = unsynced {
             let _ = tokio::task::spawn_blocking(move || file.sync_data()).await;
         }
+    }
+
+    /// Who holds jobs to their memory; nobody where no job is started.
+    pub fn limits(&self) -> Option<Limits> {
+        let limits = self.home.as_ref().map_or(Limits::Supervisor, Home::limits);
+        self.config.dispatch.then_some(limits)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -269,6 +292,33 @@ impl Batch {
         // A record that cannot be written must not fail the call that it records.
         let _ = file.write_all(format!("{line}\n").as_bytes());
     }
+}
+
+// A file in the engine's folder names the group. Every start has a new one: the guard of the last engine may be just
+// about to clear its own.
+fn open_home(dir: &Path, mark: &Path, means: LimitMeans) -> Result<Option<Home>, OpenError> {
+    let name = format!("{}-{}", engine_id(dir), uuid::Uuid::new_v4().simple());
+    let home = match means {
+        LimitMeans::Supervisor => return Ok(None),
+        LimitMeans::Cgroup => Home::open(&name)?,
+        LimitMeans::Auto => match Home::open(&name) {
+            Ok(home) => home,
+            Err(_) => return Ok(None),
+        },
+    };
+    let path = home.path().as_os_str().as_encoded_bytes();
+    fs::write(mark, path).map_err(|source| OpenError::Io { path: mark.to_owned(), source })?;
+    Ok(Some(home))
+}
+
+// What the last engine left.
+fn clear_home(mark: &Path) -> Result<(), OpenError> {
+    let Ok(left) = fs::read_to_string(mark) else { return Ok(()) };
+    cgroup::clear(Path::new(&left))?;
+    // It may be gone, as it is after an end in order.
+    let _ = fs::remove_dir(left);
+    let _ = fs::remove_file(mark);
+    Ok(())
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {

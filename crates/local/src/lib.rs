@@ -36,4 +36,6 @@ pub use batch::{Answer, Batch, BatchConfig, OpenError, StartError as BatchStartE
 pub use endpoint::{Endpoint, running};
 pub use guard::guard_main;
 pub use lake::LakeError;
+pub use limit::cgroup::CgroupError;
+pub use limit::{LimitMeans, Limits};
 pub use server::{LocalConfig, LocalEngine, StartError};

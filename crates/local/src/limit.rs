@@ -1,4 +1,11 @@
-//! The memory limit of a run: what its processes hold together, the most they held, and whether it is too much.
+//! The memory limit of a run: what its processes hold together, the most they held, and whether it is too much; and
+//! the control groups by which the kernel does the same.
+
+pub mod cgroup;
+mod means;
+mod place;
+
+pub use means::{LimitMeans, Limits};
 
 use crate::guard::processes::Memory;
 

@@ -1,6 +1,7 @@
 //! ARNs, and the other names that the service makes up.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -77,6 +78,11 @@ pub fn run_id(job: &str, attempt: u32) -> String {
 pub fn instance_id() -> String {
     let random: String = uuid::Uuid::new_v4().simple().to_string().chars().take(17).collect();
     format!("i-{random}")
+}
+
+/// The name by which an engine that keeps its things in this folder is known to the kernel and to container engines.
+pub fn engine_id(dir: &Path) -> String {
+    format!("dayfill-local-{}", hex(&Sha256::digest(dir.as_os_str().as_encoded_bytes()), 16))
 }
 
 /// The log stream of an attempt.

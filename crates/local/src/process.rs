@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::env;
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -117,6 +117,8 @@ pub struct Surroundings<'a> {
     pub scratch: &'a Path,
     /// Its log file.
     pub log: &'a Path,
+    /// Its control group.
+    pub cgroup: Option<PathBuf>,
 }
 
 /// What the guard must start for an attempt; the error is the attempt's end.
@@ -131,6 +133,7 @@ pub fn spawn(job: &JobRecord, around: &Surroundings<'_>) -> Result<Spawn, End> {
         cwd: around.scratch.to_owned(),
         log: around.log.to_owned(),
         limit_kib: job.submission.demand.memory_mib.saturating_mul(1024),
+        cgroup: around.cgroup.clone(),
     })
 }
 

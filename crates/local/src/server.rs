@@ -20,6 +20,7 @@ use crate::auth::Keys;
 use crate::batch::{self, Batch, BatchConfig};
 use crate::endpoint::{Claim, Endpoint, Unclaimed};
 use crate::lake::{self, Lake, LakeConfig, LakeError};
+use crate::limit::{LimitMeans, Limits};
 use dispatch::Dispatch;
 
 /// How long a client may take to send the head of a request.
@@ -59,6 +60,8 @@ pub struct LocalConfig {
     pub guard: Vec<OsString>,
     /// A file that every call of Batch is appended to, a JSON line each.
     pub record: Option<PathBuf>,
+    /// Who is to hold jobs to their memory.
+    pub limit: LimitMeans,
 }
 
 /// Why an engine does not start.
@@ -142,6 +145,7 @@ impl LocalEngine {
             account: config.account,
             guard: config.guard,
             dispatch: config.dispatch,
+            limit: config.limit,
             record: config.record,
             second: Duration::from_secs(1),
         })?;
@@ -159,8 +163,7 @@ impl LocalEngine {
             pid: std::process::id(),
         };
         let s3 = lake::service(lake, &keys.id, &keys.secret, config.signature_age);
-        let dispatch =
-            Arc::new(Dispatch { port, keys, age: config.signature_age, s3, batch: Arc::clone(&batch) });
+        let dispatch = Arc::new(Dispatch { keys, age: config.signature_age, s3, batch: Arc::clone(&batch) });
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(serve(listener, dispatch, stopped));
         // From here on a return drops `stop`, which ends the server.
@@ -172,6 +175,11 @@ impl LocalEngine {
     /// How to reach it.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Who holds jobs to their memory; nobody where no job is started.
+    pub fn limits(&self) -> Option<Limits> {
+        self.batch.limits()
     }
 
     /// Takes no more connections, ends all jobs, finishes the answers under way and gives the folder up.

@@ -6,7 +6,7 @@ mod batch_support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use batch_support::{Rig, attempts, children, config, processes_of, text, until};
@@ -89,6 +89,7 @@ async fn when_the_engine_is_killed_nobody_is_left_and_the_table_is_whole() {
     engine.child.wait().unwrap();
     until(|| processes_of(&job).is_empty(), "nobody is left").await;
     until(|| !Path::new(&format!("/proc/{guard}")).exists(), "the guard is gone").await;
+    assert!(!home(&dir).is_some_and(|home| home.exists()), "nor a control group");
 
     let rig = Rig::reopen(dir, |config| config.dispatch = false).await;
     assert!(text(&rig.describe(&job).await["statusReason"]).starts_with("Host EC2 (instance i-"));
@@ -112,9 +113,16 @@ async fn when_both_are_killed_the_next_engine_sweeps() {
     kill(guard);
     until(|| !Path::new(&format!("/proc/{guard}")).exists(), "the guard is gone").await;
     assert!(processes_of(&job).len() >= 6, "the job outlived both");
+    let home = home(&dir);
     let rig = Rig::reopen(dir, |config| config.dispatch = false).await;
     assert!(processes_of(&job).is_empty());
+    assert!(!home.is_some_and(|home| home.exists()), "nor a control group");
     rig.close().await;
+}
+
+// The control group of the engine of this folder, where control groups can be made.
+fn home(dir: &tempfile::TempDir) -> Option<PathBuf> {
+    fs::read_to_string(dir.path().join("cgroup")).ok().map(PathBuf::from)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,12 @@
 
 mod batch_support;
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use batch_support::{Rig, attempts, processes_of, text};
+use dayfill_local::{Batch, LimitMeans, Limits, OpenError};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,8 +99,35 @@ async fn a_command_that_is_not_there_fails_to_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_over_its_memory_is_killed_with_its_children() {
-    let rig = Rig::open().await;
+async fn a_job_over_its_memory_is_killed_with_its_children_by_the_supervisor() {
+    let rig = Rig::open_with(|config| config.limit = LimitMeans::Supervisor).await;
+    assert_eq!(rig.batch.limits(), Some(Limits::Supervisor));
+    over_its_memory(rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_over_its_memory_is_killed_with_its_children_by_the_kernel() {
+    let Some(rig) = with_cgroups().await else { return };
+    assert!(matches!(rig.batch.limits(), Some(Limits::CgroupV1 | Limits::CgroupV2)));
+    over_its_memory(rig).await;
+}
+
+// None, visibly, where no control groups can be made.
+async fn with_cgroups() -> Option<Rig> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = batch_support::config(dir.path());
+    config.limit = LimitMeans::Cgroup;
+    match Batch::open(config) {
+        Err(OpenError::Cgroup(why)) => {
+            eprintln!("skipped: {why}");
+            return None;
+        }
+        other => other.unwrap().shutdown().await,
+    }
+    Some(Rig::reopen(dir, |config| config.limit = LimitMeans::Cgroup).await)
+}
+
+async fn over_its_memory(rig: Rig) {
     // The memory is held by a grandchild in a session of its own, whose parent is gone.
     let hog = "(setsid sh -c 'head -c 80000000 /dev/zero | tail' &) ; sleep 60";
     rig.register("hog", &["sh", "-c", hog], json!({ "memory": 32 })).await;
@@ -106,9 +136,38 @@ async fn a_job_over_its_memory_is_killed_with_its_children() {
     assert_eq!(detail["container"]["reason"], "OutOfMemoryError: Container killed due to memory usage");
     assert_eq!(detail["container"]["exitCode"], 137);
     let peak: u64 = text(&detail["tags"]["local:peak-memory-kib"]).parse().unwrap();
-    assert!(peak > 32 * 1024, "{peak}");
+    assert!(peak >= 32 * 1024, "{peak}");
     rig.until(|| processes_of(&text(&detail["jobId"])).is_empty(), "no process of the job is left").await;
     rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_kernel_keeps_of_files_is_not_the_jobs_memory() {
+    let Some(rig) = with_cgroups().await else { return };
+    // Three times its memory goes through the page cache, and back again.
+    let copies = "head -c 96000000 /dev/zero > file && cat file > copy && sleep 0.1";
+    rig.register("copies", &["sh", "-c", copies], json!({ "memory": 32 })).await;
+    let detail = rig.until_over(&rig.submit(json!({ "jobDefinition": "copies" })).await).await;
+    assert_eq!(detail["status"], "SUCCEEDED", "{detail:#}");
+    let peak: u64 = text(&detail["tags"]["local:peak-memory-kib"]).parse().unwrap();
+    assert!(peak < 16 * 1024, "{peak}");
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_groups_go_with_their_jobs_and_their_engine() {
+    let Some(rig) = with_cgroups().await else { return };
+    let home = fs::read_to_string(rig.dir.path().join("cgroup")).unwrap();
+    let groups = || fs::read_dir(&home).unwrap().flatten().filter(|e| e.path().is_dir()).count();
+    // What is left in a group of a job that has ended would keep it from being removed.
+    rig.register("leaves", &["sh", "-c", "(setsid sleep 300 &) ; sleep 0.1"], json!({})).await;
+    rig.register("long", &["sleep", "600"], json!({})).await;
+    rig.until_over(&rig.submit(json!({ "jobDefinition": "leaves" })).await).await;
+    rig.until(|| groups() == 0, "the group of the job is gone").await;
+    rig.until_status(&rig.submit(json!({ "jobDefinition": "long" })).await, "RUNNING").await;
+    assert_eq!(groups(), 1);
+    rig.close().await;
+    assert!(!Path::new(&home).exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,6 +36,7 @@ pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
         dispatch: true,
         guard: guard_command()?,
         record: args.record.clone(),
+        limit: args.limit.into(),
     };
     let (vcpus, memory_mib) = (config.vcpus, config.memory_mib);
     let engine = LocalEngine::start(config)
@@ -48,10 +49,10 @@ pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
     }
     output::write(&exports(engine.endpoint()))?;
     eprintln!("# AWS Batch, CloudWatch Logs and S3 over {} on {}", lake.display(), engine.endpoint().url);
-    eprintln!(
-        "# jobs run as processes of this user, with {vcpus} vCPUs and {memory_mib} MiB between them; each is"
-    );
-    eprintln!("# held to its memory by a supervisor that sums the memory of its process tree every 20 ms");
+    eprintln!("# jobs run as processes of this user, with {vcpus} vCPUs and {memory_mib} MiB between them");
+    if let Some(limits) = engine.limits() {
+        eprintln!("# each is held to its memory by {limits}");
+    }
     eprintln!("# paste the lines above into another terminal; stop with Ctrl-C");
     wait_for_end().await?;
     engine.shutdown().await;

@@ -129,6 +129,7 @@ impl Batch {
             job_env: &state.job_env,
             scratch: &self.scratch.join(&run),
             log: &self.logs.file(&job.record.definition.0, &run),
+            cgroup: self.home.as_ref().map(|home| home.leaf(&run)),
         };
         match (process::spawn(&job.record, &around), &state.runner) {
             (Ok(spawn), Some(runner)) => runner.send(Request::Spawn(Box::new(spawn))),
@@ -144,7 +145,13 @@ impl Batch {
             state.runner = None;
             state.engine.active_ids()
         };
-        let _ = tokio::task::spawn_blocking(move || process::sweep(&running)).await;
+        let home = self.home.clone();
+        let swept = tokio::task::spawn_blocking(move || {
+            process::sweep(&running);
+            // A process that is stuck in the kernel keeps its group, and nobody else wants that one.
+            let _ = home.map(|home| home.clear());
+        });
+        let _ = swept.await;
         loop {
             let started = Runner::start(&self.config.guard).ok();
             if let Some(news) = self.take_up(started)? {

@@ -1,13 +1,16 @@
 //! The process that owns the jobs. It is the parent of them all and outlives none of them: when its stdin closes,
 //! because the engine has ended in whatever way, it kills every descendant and ends as well.
 
+mod enter;
 pub mod processes;
 pub mod protocol;
 mod run;
 mod tree;
 
 use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -22,6 +25,8 @@ use processes::{Process, Snapshot};
 use protocol::{News, Request, RunId, Spawn};
 use run::Run;
 
+use crate::limit::cgroup::{self, Leaf};
+
 pub(crate) use run::MARK;
 pub(crate) use tree::Tree;
 
@@ -35,8 +40,12 @@ enum Input {
     EngineGone,
 }
 
-/// Runs the guard until its stdin closes; the whole of `main` of the process that `BatchConfig::guard` names.
+/// Runs the guard until its stdin closes; the whole of `main` of the process that `BatchConfig::guard` names, which
+/// must leave alone whatever arguments follow its own.
 pub fn guard_main() -> ExitCode {
+    if let Some(code) = enter::enter() {
+        return code;
+    }
     // Without this an orphaned grandchild would become init's, and live on.
     if set_child_subreaper(Some(getpid())).is_err() {
         return ExitCode::FAILURE;
@@ -48,7 +57,16 @@ pub fn guard_main() -> ExitCode {
     thread::spawn(move || read_requests(&requests));
     thread::spawn(move || watch_children(&input, &woken, &go_on));
     let page_kib = (rustix::param::page_size() / 1024).max(1) as u64;
-    Guard { runs: HashMap::new(), roots: HashMap::new(), page_kib, wake, reaped }.serve(&inputs);
+    let mut guard = Guard {
+        runs: HashMap::new(),
+        roots: HashMap::new(),
+        page_kib,
+        home: None,
+        remains: Vec::new(),
+        wake,
+        reaped,
+    };
+    guard.serve(&inputs);
     ExitCode::SUCCESS
 }
 
@@ -90,6 +108,10 @@ struct Guard {
     runs: HashMap<RunId, Run>,
     roots: HashMap<i32, RunId>,
     page_kib: u64,
+    // The control group that holds those of the runs.
+    home: Option<PathBuf>,
+    // Control groups of runs that are over, which could not be removed yet.
+    remains: Vec<Leaf>,
     wake: Sender<()>,
     reaped: Sender<()>,
 }
@@ -111,12 +133,22 @@ impl Guard {
                     let _ = self.reaped.send(());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Input::EngineGone) | Err(RecvTimeoutError::Disconnected) => return kill_all_descendants(),
+                Ok(Input::EngineGone) | Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
             if scanned.elapsed() >= SCAN_EVERY && !self.runs.is_empty() {
                 self.scan();
                 scanned = Instant::now();
             }
+        }
+    }
+
+    // The engine is gone, and takes everything with it.
+    fn end(&mut self) {
+        kill_all_descendants();
+        if let Some(home) = self.home.take() {
+            // What is still in use then is for the next engine to remove.
+            let _ = cgroup::clear(&home);
+            let _ = fs::remove_dir(home);
         }
     }
 
@@ -137,6 +169,9 @@ impl Guard {
     }
 
     fn spawn(&mut self, spawn: &Spawn) {
+        if self.home.is_none() {
+            self.home = spawn.cgroup.as_deref().and_then(Path::parent).map(Path::to_owned);
+        }
         match Run::spawn(spawn, self.page_kib) {
             Ok(run) => {
                 self.roots.insert(run.root(), spawn.run.clone());
@@ -219,6 +254,8 @@ impl Guard {
             kill_once();
         }
         let (code, peak_kib, oom) = run.outcome();
+        self.remains.extend(run.into_cgroup());
+        self.remains.retain(|leaf| !leaf.remove());
         tell(&News::Exited { run: id.clone(), code, peak_kib, oom });
     }
 }

@@ -34,6 +34,8 @@ pub struct Spawn {
     pub log: PathBuf,
     /// Memory that the run may hold, in KiB.
     pub limit_kib: u64,
+    /// The control group that holds it to that; it is created, and removed. Without one the guard does so by itself.
+    pub cgroup: Option<PathBuf>,
 }
 
 /// Something that happened to a run.

@@ -142,6 +142,12 @@ impl Layout {
         self.render_while_known(&self.tokens, known, Some(day))
     }
 
+    /// The longest prefix that every key with these dimension values shares, whatever its day. It stops at the first
+    /// date field or dimension without a value.
+    pub fn fixed_prefix(&self, known: &BTreeMap<String, String>) -> String {
+        self.render_while_known(&self.tokens, known, None)
+    }
+
     /// The listing to ask for next, with `/` as delimiter, to learn the next dimension that stands in path components
     /// before the date; nothing when no dimension is left to learn that way.
     pub fn next_discovery(&self, known: &BTreeMap<String, String>) -> Option<String> {

@@ -5,6 +5,7 @@
 
 pub mod day;
 pub mod decide;
+pub mod doctor;
 pub mod escape;
 pub mod fact;
 pub mod failure;

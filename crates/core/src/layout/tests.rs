@@ -212,6 +212,9 @@ fn a_prefix_ends_where_knowledge_ends() {
     let late = layout("{year}/{month}/{day}/{service}/x/");
     assert_eq!(late.day_prefix(&values(&[]), date), "2018/10/04/");
     assert_eq!(late.day_prefix(&values(&[("service", "1")]), date), "2018/10/04/1/x/");
+    assert_eq!(hourly.fixed_prefix(&values(&[])), "applications/");
+    assert_eq!(hourly.fixed_prefix(&values(&[("service", "condor")])), "applications/condor/app/");
+    assert_eq!(late.fixed_prefix(&values(&[("service", "1")])), "");
     assert!(hourly.has_hour() && !late.has_hour());
 }
 

@@ -107,7 +107,7 @@ pub(crate) struct FakeCloud {
     state: Mutex<State>,
     life: Mutex<Life>,
     bounds: Mutex<Bounds>,
-    /// How long a SubmitJob takes.
+    /// How long a SubmitJob takes: half of it on the way there, half on the way back.
     latency: Mutex<Duration>,
 }
 
@@ -279,7 +279,7 @@ impl Queue for FakeCloud {
             state.sent_at.push(self.clock.true_now());
         }
         let latency = *lock(&self.latency);
-        tokio::time::sleep(latency).await;
+        tokio::time::sleep(latency / 2).await;
         let sent = match next {
             OnSubmit::Accepted => Sent::Accepted { job_id: self.arrive(submission, Duration::ZERO) },
             OnSubmit::Refused(why) => Sent::Refused { why: why.to_owned() },
@@ -291,6 +291,7 @@ impl Queue for FakeCloud {
             }
             OnSubmit::Lost => Sent::Unknown { why: "connection reset".to_owned() },
         };
+        tokio::time::sleep(latency / 2).await;
         self.crash.point().await;
         self.chance.delay().await;
         sent

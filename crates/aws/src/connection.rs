@@ -141,6 +141,15 @@ impl Connection {
         &self.region
     }
 
+    /// Where requests to Batch go, for messages: a URL, or the Region of AWS.
+    pub fn place(&self) -> String {
+        self.custom_endpoint("Batch").unwrap_or_else(|| format!("AWS in {}", self.region))
+    }
+
+    pub(crate) fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        self.sdk.credentials_provider()
+    }
+
     pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
         let mut config = aws_sdk_s3::config::Builder::from(&self.sdk);
         // `bucket.127.0.0.1` is no name, and few servers beside AWS answer to `bucket.host`.

@@ -6,6 +6,7 @@
 mod batch_queue;
 mod connection;
 mod convert;
+pub mod doctor;
 mod error;
 mod headers;
 pub mod job_definitions;

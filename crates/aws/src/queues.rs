@@ -1,7 +1,10 @@
-//! Job queues: is it there, and does it take jobs?
+//! Job queues: is it there, does it take jobs, and on what hosts do they run?
 
 use aws_sdk_batch::Client;
-use aws_sdk_batch::types::{ComputeEnvironmentOrder, JobQueueDetail, JqState};
+use aws_sdk_batch::types::{
+    ComputeEnvironmentDetail, ComputeEnvironmentOrder, ComputeResource, JobQueueDetail, JqState,
+};
+use dayfill_core::doctor::{Environment, EnvironmentKind};
 use dayfill_engine::ports::{ErrorKind, PortError};
 
 use crate::connection::Connection;
@@ -21,6 +24,10 @@ pub struct QueueInfo {
     pub state: String,
     /// Such as `VALID`; an `INVALID` queue runs no jobs.
     pub status: String,
+    /// Why it has this status, where the service says so.
+    pub reason: Option<String>,
+    /// ARNs of its compute environments, in the order in which jobs are offered to them.
+    pub environments: Vec<String>,
     /// It has a scheduling policy, so every job must have a share identifier.
     pub scheduling_policy: bool,
 }
@@ -62,6 +69,33 @@ impl Queues {
             Some(info) => Ok(info),
             None => Err(self.missing(queue).await),
         }
+    }
+
+    /// Describes a queue, where there is one of this name or ARN.
+    pub async fn find(&self, queue: &str) -> Result<Option<QueueInfo>, PortError> {
+        Ok(self.described(Some(queue)).await?.first().and_then(info))
+    }
+
+    /// Describes compute environments, by name or ARN, in this order. Those that are not there are left out.
+    pub async fn environments(&self, names: &[String]) -> Result<Vec<Environment>, PortError> {
+        if names.is_empty() {
+            // Asked for none, the service describes all.
+            return Ok(Vec::new());
+        }
+        let describe = self.client.describe_compute_environments();
+        let mut pages = describe.set_compute_environments(Some(names.to_vec())).into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let doing = || format!("describe the compute environments {}", names.join(", "));
+            let page =
+                page.map_err(|e| port_error(&e, &self.asked(doing(), "DescribeComputeEnvironments")))?;
+            found.extend(page.compute_environments.unwrap_or_default());
+        }
+        let is = |e: &ComputeEnvironmentDetail, name: &str| {
+            e.compute_environment_arn() == Some(name) || e.compute_environment_name() == Some(name)
+        };
+        let ordered = names.iter().filter_map(|name| found.iter().find(|e| is(e, name)));
+        Ok(ordered.map(environment).collect())
     }
 
     /// Describes the queue of this name on the local engine, and creates it where it is missing.
@@ -132,8 +166,33 @@ fn info(queue: &JobQueueDetail) -> Option<QueueInfo> {
         arn: queue.job_queue_arn()?.to_owned(),
         state: queue.state().map(|s| s.as_str().to_owned()).unwrap_or_default(),
         status: queue.status().map(|s| s.as_str().to_owned()).unwrap_or_default(),
+        reason: queue.status_reason().map(ToOwned::to_owned),
+        environments: in_order(queue.compute_environment_order()),
         scheduling_policy: queue.scheduling_policy_arn().is_some(),
     })
+}
+
+fn in_order(order: &[ComputeEnvironmentOrder]) -> Vec<String> {
+    let mut order: Vec<_> =
+        order.iter().filter_map(|o| Some((o.order()?, o.compute_environment()?))).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, name)| name.to_owned()).collect()
+}
+
+fn environment(detail: &ComputeEnvironmentDetail) -> Environment {
+    let resources = detail.compute_resources();
+    // An unmanaged environment has no resources of its own, and its instances are of any kind.
+    let kind = resources.and_then(|r| r.r#type()).map_or("", |kind| kind.as_str());
+    let most = resources.and_then(ComputeResource::maxv_cpus).or(detail.unmanagedv_cpus());
+    Environment {
+        name: detail.compute_environment_name().unwrap_or_default().to_owned(),
+        kind: EnvironmentKind::of(kind),
+        state: detail.state().map(|s| s.as_str().to_owned()).unwrap_or_default(),
+        status: detail.status().map(|s| s.as_str().to_owned()).unwrap_or_default(),
+        reason: detail.status_reason().map(ToOwned::to_owned),
+        max_vcpus: most.and_then(|n| u32::try_from(n).ok()),
+        instance_types: resources.map(|r| r.instance_types().to_vec()).unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]

@@ -71,6 +71,13 @@ impl S3Journal {
         }
     }
 
+    /// Removes a segment that was written only to see whether the store takes it. A journal's own are never removed.
+    pub async fn remove_probe(&self, number: u64) -> Result<(), PortError> {
+        let key = self.segment_key(number);
+        let removed = self.client.delete_object().bucket(&self.bucket).key(&key).send().await;
+        removed.map(|_| ()).map_err(|e| port_error(&e, &self.asked("remove", &key, "s3:DeleteObject")))
+    }
+
     /// Numbers and times of the segments from `from` on, in order.
     async fn listed(&self, from: u64) -> Result<Vec<(u64, DateTime<Utc>)>, PortError> {
         let folder = self.key("journal/");

@@ -56,3 +56,53 @@ async fn a_local_queue_is_created_where_it_is_missing() {
         json!({"jobQueueName": "q", "state": "ENABLED", "priority": 1, "computeEnvironmentOrder": order});
     assert_eq!(asked[1].json(), created);
 }
+
+#[tokio::test]
+async fn environments_come_in_the_order_of_the_queue() {
+    let arn = |name: &str| format!("arn:aws:batch:eu-west-1:111122223333:compute-environment/{name}");
+    let order = json!([
+        { "order": 2, "computeEnvironment": arn("on-demand") },
+        { "order": 1, "computeEnvironment": arn("spot") },
+        { "order": 3, "computeEnvironment": arn("gone") },
+    ]);
+    let queue = queue("q", &json!({ "computeEnvironmentOrder": order, "statusReason": "JobQueue Healthy" }));
+    let environment = |name: &str, more: &Value| {
+        let mut environment = json!({
+            "computeEnvironmentName": name, "computeEnvironmentArn": arn(name), "state": "ENABLED", "status": "VALID",
+        });
+        environment.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        environment
+    };
+    let spot = json!({ "type": "SPOT", "maxvCpus": 64, "instanceTypes": ["c7g", "m7g"], "subnets": [] });
+    let on_demand =
+        environment("on-demand", &json!({ "type": "UNMANAGED", "statusReason": "?", "unmanagedvCpus": 8 }));
+    let spot = environment("spot", &json!({ "type": "MANAGED", "computeResources": spot }));
+    let server = Server::start(move |_, asked| match asked.line.as_str() {
+        "POST /v1/describecomputeenvironments" => {
+            assert_eq!(asked.json()["computeEnvironments"].as_array().unwrap().len(), 3);
+            Reply::json(200, &json!({ "computeEnvironments": [on_demand, spot] }))
+        }
+        _ => Reply::json(200, &json!({ "jobQueues": [queue] })),
+    })
+    .await;
+    let queues = Queues::new(&server.connection().await);
+    let info = queues.find("q").await.unwrap().unwrap();
+    assert_eq!(info.environments, [arn("spot"), arn("on-demand"), arn("gone")]);
+    assert_eq!(info.reason.as_deref(), Some("JobQueue Healthy"));
+    let found = queues.environments(&info.environments).await.unwrap();
+    let brief: Vec<_> = found.iter().map(|e| (e.name.as_str(), e.kind, e.max_vcpus)).collect();
+    let want = [("spot", EnvironmentKind::Spot, Some(64)), ("on-demand", EnvironmentKind::Other, Some(8))];
+    assert_eq!(brief, want);
+    assert_eq!(found[0].instance_types, ["c7g", "m7g"]);
+    assert_eq!(found[1].reason.as_deref(), Some("?"));
+}
+
+#[tokio::test]
+async fn no_environments_are_asked_for_where_a_queue_has_none() {
+    let server =
+        Server::start(|_, _| Reply::json(200, &json!({ "computeEnvironments": [], "jobQueues": [] }))).await;
+    let queues = Queues::new(&server.connection().await);
+    assert_eq!(queues.environments(&[]).await.unwrap(), []);
+    assert_eq!(server.asked().len(), 0);
+    assert_eq!(queues.find("q").await.unwrap(), None);
+}

@@ -31,6 +31,10 @@ impl Bucket {
                 objects.insert(key, request.body.clone());
                 dated(200, String::new())
             }
+            "DELETE" => {
+                objects.remove(&key);
+                dated(204, String::new())
+            }
             "GET" if key.is_empty() => {
                 let after = query.split('&').find_map(|q| q.strip_prefix("start-after=")).unwrap_or_default();
                 let after = after.replace("%2F", "/");
@@ -175,4 +179,22 @@ async fn other_keys_beside_the_segments_are_left_alone() {
     let server = Server::start(move |_, r| bucket.answer(r)).await;
     let segments = journal(&server).await.segments(0).await.unwrap();
     assert_eq!(segments.iter().map(|s| s.number).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn a_probe_can_be_removed() {
+    let bucket = Bucket::default();
+    let objects = bucket.clone();
+    let server = Server::start(move |_, r| bucket.answer(r)).await;
+    let journal = journal(&server).await;
+    assert_eq!(journal.create(1, b"first").await.unwrap(), Created::Stored(stored()));
+    assert_eq!(journal.create(1, b"second").await.unwrap(), Created::Taken);
+    journal.remove_probe(1).await.unwrap();
+    assert!(objects.0.lock().unwrap().is_empty());
+
+    let server = Server::start(|_, _| Reply::xml(403, "<Error><Code>AccessDenied</Code></Error>")).await;
+    let error =
+        S3Journal::new(&server.connection().await, "state", "probe").remove_probe(1).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied);
+    assert!(error.hint.unwrap().contains("s3:DeleteObject on arn:aws:s3:::state/probe/journal/"));
 }

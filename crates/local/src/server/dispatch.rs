@@ -20,7 +20,6 @@ const LARGEST_CALL: usize = 1024 * 1024;
 
 /// What answers, and for whom.
 pub(super) struct Dispatch {
-    pub(super) port: u16,
     pub(super) keys: Keys,
     pub(super) age: Duration,
     pub(super) s3: S3Service,
@@ -73,10 +72,10 @@ impl Dispatch {
 
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
         // A web page can make its own name lead to this machine, but not send another name's `Host`.
-        if !self.is_for_us(&request) {
+        if !Self::is_for_us(&request) {
             return plain(
                 StatusCode::MISDIRECTED_REQUEST,
-                "This server answers only to 127.0.0.1 and localhost, with its port.\n",
+                "This server answers only to 127.0.0.1 and localhost.\n",
             );
         }
         let (parts, body) = request.into_parts();
@@ -113,16 +112,13 @@ impl Dispatch {
         }
     }
 
-    fn is_for_us(&self, request: &Request<Incoming>) -> bool {
-        let ours = |name: &str| {
-            name.strip_prefix("127.0.0.1:")
-                .or_else(|| name.strip_prefix("localhost:"))
-                .is_some_and(|port| port.parse() == Ok(self.port) && !port.starts_with('+'))
-        };
+    /// A loopback name, with any port or none: a page whose own name is made to lead here sends that name, whatever
+    /// the port, while a tunnel or proxy on this machine sends its own port, which the signature covers.
+    fn is_for_us(request: &Request<Incoming>) -> bool {
         let mut hosts = request.headers().get_all(header::HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());
         let authority = request.uri().authority().map(http::uri::Authority::as_str);
-        host.is_some_and(ours) && hosts.next().is_none() && authority.is_none_or(ours)
+        host.is_some_and(is_loopback) && hosts.next().is_none() && authority.is_none_or(is_loopback)
     }
 
     async fn s3(&self, request: Request<Incoming>) -> Response<Body> {
@@ -168,6 +164,13 @@ impl Dispatch {
             Err(refused) => Err(Box::new(refuse(protocol, &refused))),
         }
     }
+}
+
+fn is_loopback(name: &str) -> bool {
+    let (host, port) = name.split_once(':').unwrap_or((name, "80"));
+    matches!(host, "127.0.0.1" | "localhost")
+        && port.bytes().all(|b| b.is_ascii_digit())
+        && port.parse::<u16>().is_ok()
 }
 
 fn has_version_2(request: &Request<Incoming>) -> bool {

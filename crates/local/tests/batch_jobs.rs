@@ -1,5 +1,7 @@
 //! Jobs as clients see them: submitted over the wire, run as real processes, described, listed, logged.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 mod batch_support;
 
 use std::fs;
@@ -48,7 +50,7 @@ async fn a_job_runs_with_its_environment_and_its_output_is_logged() {
     let of = |name: &str| lines.iter().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
     assert_eq!(of("HOME="), of("TMPDIR="));
     assert_eq!(of("HOME="), of("PWD="));
-    rig.until(|| !std::path::Path::new(&of("HOME=")).exists(), "the scratch folder is removed").await;
+    rig.until(|| !Path::new(&of("HOME=")).exists(), "the scratch folder is removed").await;
     rig.close().await;
 }
 
@@ -248,7 +250,7 @@ async fn many_short_jobs_all_run_once() {
     }
     for job in &jobs {
         assert_eq!(rig.until_over(job).await["status"], "SUCCEEDED");
-        assert_eq!(std::fs::read_to_string(counter.path().join(job)).unwrap(), "x\n");
+        assert_eq!(fs::read_to_string(counter.path().join(job)).unwrap(), "x\n");
     }
     rig.close().await;
 }

@@ -129,7 +129,7 @@ impl Dispatch {
                 "Only Signature Version 4 (AWS4-HMAC-SHA256) is supported, in the header or the query.",
             );
         }
-        match self.s3.call(request.map(Body::from)).await {
+        match self.s3.call(with_content_hash(request).map(Body::from)).await {
             Ok(response) => escape_controls(response),
             Err(error) => {
                 let error: s3s::StdError = error.into();
@@ -171,6 +171,18 @@ fn is_loopback(name: &str) -> bool {
     matches!(host, "127.0.0.1" | "localhost")
         && port.bytes().all(|b| b.is_ascii_digit())
         && port.parse::<u16>().is_ok()
+}
+
+/// curl before 8 signs a request without a body over the hash of nothing, but does not send that hash. S3 refuses such
+/// a request, and so would we; the signature covers the hash all the same, so it may as well be read.
+fn with_content_hash(mut request: Request<Incoming>) -> Request<Incoming> {
+    const OF_NOTHING: HeaderValue =
+        HeaderValue::from_static("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    let bodiless = matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE);
+    if bodiless && request.headers().contains_key(header::AUTHORIZATION) {
+        request.headers_mut().entry("x-amz-content-sha256").or_insert(OF_NOTHING);
+    }
+    request
 }
 
 fn has_version_2(request: &Request<Incoming>) -> bool {

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 use dayfill_aws::JobDefinitions;
-use dayfill_core::fact::Identity;
+use dayfill_core::doctor;
+use dayfill_core::fact::{Cloud, Identity};
 use dayfill_core::job::{JobName, Shape, Submission};
 use dayfill_core::plan::{Inputs, Only, PinnedDefinition, Plan, make};
-use dayfill_core::spec::Definition;
+use dayfill_core::spec::{Definition, Spec};
 use dayfill_engine::book::Book;
 use dayfill_engine::enumerate::enumerate;
 use dayfill_engine::event::Reporter;
@@ -29,15 +30,9 @@ pub async fn plan(
     reporter: &dyn Reporter,
 ) -> Result<Plan, Failure> {
     let spec = &backfill.spec;
-    let identity = Identity {
-        source: spec.source().uri().to_string(),
-        layout: spec.source().layout().template().to_owned(),
-        key_zone: spec.source().zone().name().to_owned(),
-        window_zone: spec.window().zone().name().to_owned(),
-        dimensions: spec.source().layout().dimensions().to_vec(),
-        cloud: site.cloud.clone(),
-    };
+    let identity = identity(spec, site.cloud.clone());
     check_identity(book.ledger(), &identity)?;
+    check_share(spec, site)?;
     let definition = pin(backfill, site).await?;
     let source = site.source(&backfill.bucket);
     let now = now.trunc_subsecs(0);
@@ -56,6 +51,27 @@ pub async fn plan(
     });
     check_overrides(&plan)?;
     Ok(plan)
+}
+
+/// What can never change about a backfill, as its YAML says it.
+pub fn identity(spec: &Spec, cloud: Cloud) -> Identity {
+    Identity {
+        source: spec.source().uri().to_string(),
+        layout: spec.source().layout().template().to_owned(),
+        key_zone: spec.source().zone().name().to_owned(),
+        window_zone: spec.window().zone().name().to_owned(),
+        dimensions: spec.source().layout().dimensions().to_vec(),
+        cloud,
+    }
+}
+
+/// Batch refuses every job of a backfill whose share identifier is not what its queue wants.
+fn check_share(spec: &Spec, site: &Site) -> Result<(), Failure> {
+    let job = spec.job();
+    doctor::share(site.scheduling_policy, job.share_identifier()).map_err(|mismatch| {
+        let what = format!("the job queue {} {mismatch}", job.queue());
+        Failure::new(Exit::Usage, what).hint(mismatch.remedy())
+    })
 }
 
 /// Looks the job definition up. A file that differs from what is registered is kept in the plan, and registered when
@@ -77,7 +93,8 @@ async fn pin(backfill: &Backfill, site: &Site) -> Result<PinnedDefinition, Failu
     }
 }
 
-fn definition_name(content: &serde_json::Value) -> &str {
+/// The name that a job definition file gives itself.
+pub fn definition_name(content: &serde_json::Value) -> &str {
     content.get("jobDefinitionName").and_then(serde_json::Value::as_str).unwrap_or_default()
 }
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dayfill_aws::{BatchQueue, Connection, LocalEndpoint, Queues, S3Journal, S3Source, Settings, connect};
+use dayfill_aws::{
+    BatchQueue, Connection, LocalEndpoint, QueueInfo, Queues, S3Journal, S3Source, Settings, connect,
+};
 use dayfill_core::fact::Cloud;
 use dayfill_core::plan::{Place, RunsOn};
 use dayfill_engine::adapters::{FolderJournal, SystemClock};
@@ -43,6 +45,8 @@ pub struct Site {
     pub connection: Connection,
     /// Where jobs run.
     pub cloud: Cloud,
+    /// The queue has a scheduling policy, so every job must have a share identifier, and otherwise none may.
+    pub scheduling_policy: bool,
     /// The queue.
     pub queue: Arc<dyn Queue>,
     journal: Arc<dyn Journal>,
@@ -54,19 +58,15 @@ impl Site {
     pub async fn open(place: &Place, name: &str, queue: &str, jobs: Jobs) -> Result<Self, Failure> {
         let (connection, engine, bounds) = reach(&place.runs_on, jobs).await?;
         let queues = Queues::new(&connection);
-        let cloud = match &place.runs_on {
-            RunsOn::Aws { .. } => {
-                let info = queues.check(queue).await?;
-                Cloud::Aws { account: info.account().to_owned(), region: info.region().to_owned() }
-            }
-            RunsOn::Local { folder, .. } => {
-                queues.ensure_local_queue(queue).await?;
-                Cloud::Local { folder: folder.clone() }
-            }
+        let info = match &place.runs_on {
+            RunsOn::Aws { .. } => queues.check(queue).await?,
+            RunsOn::Local { .. } => queues.ensure_local_queue(queue).await?,
         };
+        let cloud = cloud(&place.runs_on, &info);
         let journal = journal(place, name, Some(&connection))?;
         let queue = Arc::new(BatchQueue::new(&connection, bounds));
-        Ok(Self { connection, cloud, queue, journal, local: engine })
+        let scheduling_policy = info.scheduling_policy;
+        Ok(Self { connection, cloud, scheduling_policy, queue, journal, local: engine })
     }
 
     /// The journal, read and folded.
@@ -104,7 +104,22 @@ pub async fn read_book(place: &Place, name: &str) -> Result<(Book, Option<LocalE
     Ok((Book::open(journal, Arc::new(SystemClock::new())).await?, engine))
 }
 
-fn journal(place: &Place, name: &str, connection: Option<&Connection>) -> Result<Arc<dyn Journal>, Failure> {
+/// Where the jobs of a queue run.
+pub fn cloud(runs_on: &RunsOn, queue: &QueueInfo) -> Cloud {
+    match runs_on {
+        RunsOn::Aws { .. } => {
+            Cloud::Aws { account: queue.account().to_owned(), region: queue.region().to_owned() }
+        }
+        RunsOn::Local { folder, .. } => Cloud::Local { folder: folder.clone() },
+    }
+}
+
+/// The journal of a backfill of this name. On S3 it needs a connection.
+pub fn journal(
+    place: &Place,
+    name: &str,
+    connection: Option<&Connection>,
+) -> Result<Arc<dyn Journal>, Failure> {
     match (place.state.strip_prefix("s3://"), connection) {
         (Some(rest), Some(connection)) => {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));

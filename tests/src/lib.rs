@@ -9,12 +9,15 @@ pub mod processes;
 pub mod ran;
 pub mod random;
 pub mod sandbox;
+pub mod scrub;
 pub mod server;
+pub mod wire;
 
 pub use facts::Facts;
 pub use ran::Ran;
 pub use random::SplitMix64;
 pub use sandbox::Sandbox;
+pub use scrub::scrub;
 pub use server::Server;
 
 /// A [`Sandbox`] whose command line is the one that was built for this test.

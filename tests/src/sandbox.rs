@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -19,6 +20,9 @@ pub const CHECKSUM: &str = r#"
 cat "$LAKE/$PREFIX"* | cksum > "$OUT/.$AWS_BATCH_JOB_ID"
 mv "$OUT/.$AWS_BATCH_JOB_ID" "$OUT/$SERVICE-$DATE"
 "#;
+
+/// When the objects of a lake were written: on 2018-10-15, after every day that the tests ask for.
+const WRITTEN: Duration = Duration::from_secs(1_539_561_600);
 
 /// The variable that marks the processes of a sandbox.
 const MARK: &str = "DAYFILL_SANDBOX";
@@ -123,6 +127,14 @@ impl Sandbox {
         fs::read_to_string(&path).unwrap_or_else(|e| panic!("{e}: {}", path.display()))
     }
 
+    /// Puts an object of the year 2018 into the bucket `logs`.
+    pub fn object(&self, key: &str, text: impl AsRef<[u8]>) {
+        let path = format!("lake/logs/{key}");
+        self.write(&path, text);
+        let file = File::options().append(true).open(self.root().join(path)).unwrap();
+        file.set_modified(UNIX_EPOCH + WRITTEN).unwrap();
+    }
+
     /// Puts an object of one line into the bucket `logs` for each of these services on the first `days` days of
     /// October 2018, and returns the partitions.
     pub fn fill(&self, services: &[&str], days: u32) -> Vec<String> {
@@ -130,7 +142,7 @@ impl Sandbox {
         for service in services {
             for day in 1..=days {
                 let line = format!("{service} on day {day}\n");
-                self.write(&format!("lake/logs/app/{service}/2018/10/{day:02}/0.log"), line);
+                self.object(&format!("app/{service}/2018/10/{day:02}/0.log"), line);
                 partitions.push(format!("{service}/2018-10-{day:02}"));
             }
         }

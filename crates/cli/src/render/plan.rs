@@ -41,12 +41,12 @@ const SUBMITTED: usize = 3;
 pub fn plan(plan: &Plan, format: Format) -> Result<(), Failure> {
     match format {
         Format::Table => output::write(&plan_text(plan)),
-        Format::Json => output::write(&json(plan)),
+        Format::Json => json(plan),
     }
 }
 
 /// The plan file with its totals.
-fn json(plan: &Plan) -> String {
+fn json(plan: &Plan) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Shown<'a> {
         digest: String,
@@ -54,10 +54,7 @@ fn json(plan: &Plan) -> String {
         #[serde(flatten)]
         plan: &'a Plan,
     }
-    let shown = Shown { digest: plan.digest().to_string(), totals: plan.totals(), plan };
-    let mut text = serde_json::to_string_pretty(&shown).unwrap_or_default();
-    text.push('\n');
-    text
+    output::json(&Shown { digest: plan.digest().to_string(), totals: plan.totals(), plan })
 }
 
 /// A plan for people.

@@ -1,0 +1,24 @@
+//! Texts without what differs from run to run.
+
+use regex::Regex;
+
+use crate::sandbox::Sandbox;
+
+/// What differs, and what stands for it.
+const CHANGING: [(&str, &str); 7] = [
+    (r"dayfill-under-test", "dayfill"),
+    (r"df-[0-9a-f]{16}-(\S+?)-(\d+)-[0-9a-f]{8}", "df-HASH-$1-$2-NONCE"),
+    (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
+    (r"\b[0-9a-f]{64}\b", "DIGEST"),
+    (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
+    (r"\b\d+s\b", "Ns"),
+    (r#""seconds": \d+"#, r#""seconds": N"#),
+];
+
+/// The text with everything that differs from run to run replaced by what it is.
+pub fn scrub(sandbox: &Sandbox, text: &str) -> String {
+    let text = text.replace(sandbox.root().to_str().unwrap(), "ROOT");
+    CHANGING.iter().fold(text, |text, (pattern, with)| {
+        Regex::new(pattern).unwrap().replace_all(&text, *with).into_owned()
+    })
+}

@@ -89,6 +89,8 @@ pub struct Row {
     pub out_of_memory: u64,
     /// Seconds that jobs ran, the last attempt of each.
     pub seconds: u64,
+    /// Loads of which two jobs existed.
+    pub doubled: u64,
 }
 
 /// Failures of one class.
@@ -185,6 +187,7 @@ impl View<'_> {
         let bytes = tried.or(planned).unwrap_or(0);
         row.bytes += bytes;
         row.bytes_done += if state == DayState::Done { bytes } else { 0 };
+        row.doubled += record.map_or(0, |r| u64::from(r.doubled));
         for t in record.into_iter().flat_map(|r| &r.tries) {
             row.jobs += u64::from(t.job_id.is_some());
             row.out_of_memory +=

@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use crate::advance::{Engine, Step};
 use crate::book::BookError;
+use crate::event::Event;
+use crate::ports::ErrorKind;
+
+/// Steps in a row that may fail for want of an answer before a watch gives up. With the retries of the client and the
+/// pauses between looks that is some ten minutes on AWS: a network that is gone for longer is a person's matter.
+const MISSES: u32 = 5;
 
 /// What a watch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +23,9 @@ pub enum Watched {
 impl Engine {
     /// Steps until nothing is left to watch or to send, or until `timeout` is over. It looks often while something
     /// changes, and less and less often while nothing does.
+    ///
+    /// A step for which a service gave no answer is tried again at the next look, since nothing is lost by it; only the
+    /// first one fails at once, where a setting is more likely to be wrong than the network.
     pub async fn watch(
         &mut self,
         timeout: Option<Duration>,
@@ -27,8 +36,20 @@ impl Engine {
         let (shortest, longest) = self.queue.bounds().poll;
         let mut pause = shortest;
         let mut facts = 0;
+        let mut misses = None;
         loop {
-            let step: Step = self.advance().await?;
+            let step: Step = match (self.advance().await, misses) {
+                (Ok(step), _) => {
+                    misses = Some(0);
+                    step
+                }
+                (Err(error), Some(missed)) if missed < MISSES && may_pass(&error) => {
+                    misses = Some(missed + 1);
+                    self.reporter.hear(Event::Warning { what: format!("{error}; looking again") });
+                    Step { finished: false, facts }
+                }
+                (Err(error), _) => return Err(error),
+            };
             after_step(self);
             if step.finished {
                 return Ok(Watched::Finished);
@@ -42,6 +63,11 @@ impl Engine {
             clock.sleep(left.map_or(pause, |left| pause.min(left))).await;
         }
     }
+}
+
+/// Whether the same question may have an answer later.
+fn may_pass(error: &BookError) -> bool {
+    matches!(error, BookError::Port(e) if matches!(e.kind, ErrorKind::Unreachable | ErrorKind::Throttled | ErrorKind::Other))
 }
 
 #[cfg(test)]

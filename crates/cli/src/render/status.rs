@@ -79,6 +79,10 @@ fn text(view: &View<'_>, by: By) -> String {
         count(total.jobs, "job"),
         count(total.out_of_memory, "kill"),
     );
+    if total.doubled > 0 {
+        let loads = count(total.doubled, "load");
+        let _ = writeln!(out, "Doubled: two jobs existed of {loads}; `dayfill explain` shows which one counts");
+    }
     if let Some(stop) = view.ledger.stopped() {
         let _ = writeln!(out, "Stopped: {}", dayfill_core::escape::terminal(&stop.why));
     }

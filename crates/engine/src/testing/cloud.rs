@@ -97,6 +97,7 @@ struct State {
     sent: u32,
     doubles: u32,
     sent_at: Vec<DateTime<Utc>>,
+    silent: u32,
 }
 
 /// A queue in memory.
@@ -183,6 +184,11 @@ impl FakeCloud {
     /// How many ids each DescribeJobs asked for.
     pub(crate) fn described(&self) -> Vec<usize> {
         lock(&self.state).described.clone()
+    }
+
+    /// The next `looks` DescribeJobs find nobody who answers.
+    pub(crate) fn fall_silent(&self, looks: u32) {
+        self.state.lock().unwrap().silent = looks;
     }
 
     pub(crate) fn searches(&self) -> u32 {
@@ -311,6 +317,13 @@ impl Queue for FakeCloud {
     }
 
     async fn describe(&self, ids: &[String]) -> Result<Vec<SeenJob>, PortError> {
+        {
+            let mut state = self.state.lock().unwrap();
+            if state.silent > 0 {
+                state.silent -= 1;
+                return Err(PortError::new(ErrorKind::Unreachable, "nobody answers"));
+            }
+        }
         self.crash.point().await;
         self.chance.delay().await;
         assert!(ids.len() <= 100, "DescribeJobs takes 100 ids");

@@ -90,3 +90,33 @@ async fn a_stop_ends_it_once_nothing_runs() {
     assert!(ledger.stopped().is_some());
     assert_eq!((ledger.live().count(), world.cloud.sent()), (0, 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_stays_out_for_a_while_is_waited_for() {
+    let world = World::new();
+    world.cloud.life(Life::Succeeds(Duration::from_mins(40)));
+    let mut engine = world.adopted(&plan([1, 2])).await;
+    let cloud = world.cloud.clone();
+    let mut steps = 0;
+    let after = |_: &Engine| {
+        steps += 1;
+        if steps == 2 {
+            cloud.fall_silent(MISSES);
+        }
+    };
+    assert_eq!(engine.watch(None, after).await.unwrap(), Watched::Finished);
+    world.assert_each_day_loaded_once(&plan([1, 2])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_stays_out_for_good_is_an_error() {
+    let world = World::new();
+    let mut engine = world.adopted(&plan([1])).await;
+    let cloud = world.cloud.clone();
+    let error = engine.watch(None, |_| cloud.fall_silent(u32::MAX)).await.unwrap_err();
+    assert!(error.to_string().contains("nobody answers"), "{error}");
+    // Before the first step has gone well nothing is waited for.
+    let begin = Instant::now();
+    engine.watch(None, |_| ()).await.unwrap_err();
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+}

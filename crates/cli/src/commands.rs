@@ -23,7 +23,7 @@ use crate::error::{Exit, Failure};
 pub async fn run(cli: Cli) -> Result<Exit, Failure> {
     let format = cli.format;
     match cli.command {
-        Command::Plan(args) => plan::run(args, format).await,
+        Command::Plan(args) => Box::pin(plan::run(args, format)).await,
         Command::Show(args) => show::run(&args, format),
         Command::Submit(args) => submit::run(args, format).await,
         Command::Advance(args) => advance::run(args, format).await,

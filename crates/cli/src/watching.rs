@@ -92,7 +92,7 @@ fn tell_end(ledger: &Ledger, exit: Exit, own_engine: bool) {
         }
         Exit::NeedsPerson => eprintln!("a person has to decide: see `dayfill explain`, then `dayfill mark`"),
         Exit::FailedDays => {
-            eprintln!("some days failed: see `dayfill status --by class` and `dayfill explain`")
+            eprintln!("some days failed: see `dayfill status --by class` and `dayfill explain`");
         }
         _ => {}
     }

@@ -36,15 +36,15 @@ impl Engine {
         let (shortest, longest) = self.queue.bounds().poll;
         let mut pause = shortest;
         let mut facts = 0;
-        let mut misses = None;
+        let mut silent = None;
         loop {
-            let step: Step = match (self.advance().await, misses) {
+            let step: Step = match (self.advance().await, silent) {
                 (Ok(step), _) => {
-                    misses = Some(0);
+                    silent = Some(0);
                     step
                 }
-                (Err(error), Some(missed)) if missed < MISSES && may_pass(&error) => {
-                    misses = Some(missed + 1);
+                (Err(error), Some(looks)) if looks < MISSES && may_pass(&error) => {
+                    silent = Some(looks + 1);
                     self.reporter.hear(Event::Warning { what: format!("{error}; looking again") });
                     Step { finished: false, facts }
                 }

@@ -41,14 +41,12 @@ async fn lines(site: &Site, args: &LogsArgs) -> Result<Vec<String>, Failure> {
         return Err(Failure::new(Exit::Usage, what).hint("dayfill explain shows its tries"));
     };
     let ended = t.ended.as_ref();
-    let stream = match ended.and_then(|e| e.log_stream.clone()) {
-        Some(stream) => Some(stream),
+    let mut stream = ended.and_then(|e| e.log_stream.clone());
+    if stream.is_none() {
         // A job that runs has a stream that the journal does not know yet.
-        None => {
-            let ids: Vec<String> = t.job_id.iter().cloned().collect();
-            site.queue.describe(&ids).await?.pop().and_then(|seen| seen.log_stream)
-        }
-    };
+        let ids: Vec<String> = t.job_id.iter().cloned().collect();
+        stream = site.queue.describe(&ids).await?.pop().and_then(|seen| seen.log_stream);
+    }
     let lines = match stream {
         Some(stream) => site.queue.log_tail(&stream, usize::from(args.lines)).await?,
         None => Vec::new(),

@@ -81,13 +81,17 @@ fn text(view: &View<'_>, by: By) -> String {
     );
     if total.doubled > 0 {
         let loads = count(total.doubled, "load");
-        let _ = writeln!(out, "Doubled: two jobs existed of {loads}; `dayfill explain` shows which one counts");
+        let _ =
+            writeln!(out, "Doubled: two jobs existed of {loads}; `dayfill explain` shows which one counts");
     }
     if let Some(stop) = view.ledger.stopped() {
         let _ = writeln!(out, "Stopped: {}", dayfill_core::escape::terminal(&stop.why));
     }
     out
 }
+
+/// A head, and what stands under it.
+type Column = (&'static str, fn(&Row) -> u64);
 
 fn rows(view: &View<'_>, by: GroupBy, dimension: &str) -> String {
     let name = match by {
@@ -99,7 +103,7 @@ fn rows(view: &View<'_>, by: GroupBy, dimension: &str) -> String {
     if rows.len() != 1 {
         rows.push(view.total());
     }
-    let columns: [(&str, fn(&Row) -> u64); 8] = [
+    let columns: [Column; 8] = [
         ("done", |r| r.done),
         ("running", |r| r.running),
         ("waiting", |r| r.waiting),
@@ -110,7 +114,7 @@ fn rows(view: &View<'_>, by: GroupBy, dimension: &str) -> String {
         ("other", |r| r.other),
     ];
     // What is everywhere nought says nothing; done is always of interest.
-    let shown: Vec<&(&str, fn(&Row) -> u64)> =
+    let shown: Vec<&Column> =
         columns.iter().filter(|(name, of)| *name == "done" || rows.iter().any(|r| of(r) > 0)).collect();
     let mut head = vec![name, "days"];
     head.extend(shown.iter().map(|(name, _)| *name));

@@ -102,7 +102,8 @@ async fn aws_sdk_config(settings: Settings) -> SdkConfig {
     loader.load().await
 }
 
-/// The same with nothing read from the environment: a profile of the user's must not leak into the local engine.
+/// The same with nothing read from the environment: a profile of the user's must not leak into the local engine. Its
+/// clock is ours, so dates are never shifted; its signatures may live so short that a slow answer shifted them too far.
 fn local_config(local: LocalEndpoint) -> SdkConfig {
     let keys = Credentials::new(local.access_key_id, local.secret_access_key, None, None, "local engine");
     SdkConfig::builder()
@@ -112,6 +113,7 @@ fn local_config(local: LocalEndpoint) -> SdkConfig {
         .timeout_config(timeouts())
         .region(Region::new(local.region))
         .endpoint_url(local.url)
+        .disable_clock_skew_correction(true)
         .credentials_provider(SharedCredentialsProvider::new(keys))
         .build()
 }
@@ -141,9 +143,9 @@ impl Connection {
         &self.region
     }
 
-    /// Where requests to Batch go, for messages: a URL, or the Region of AWS.
-    pub fn place(&self) -> String {
-        self.custom_endpoint("Batch").unwrap_or_else(|| format!("AWS in {}", self.region))
+    /// Where requests to Batch go, where that is not AWS's own endpoint in the Region.
+    pub fn batch_url(&self) -> Option<String> {
+        self.custom_endpoint("Batch")
     }
 
     pub(crate) fn credentials(&self) -> Option<SharedCredentialsProvider> {
@@ -162,11 +164,16 @@ impl Connection {
     }
 
     /// A client for SubmitJob, which has no client token: it sends every request once, and waits at most `timeout`.
+    ///
+    /// It signs by this machine's clock alone. The SDK would shift the date by what the last answer's `Date` seemed to
+    /// say; where that answer was slow or wrong, the next signature would live for minutes longer than its intent
+    /// allows for.
     pub(crate) fn batch_once(&self, timeout: Duration) -> aws_sdk_batch::Client {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(timeout).build();
         let config = aws_sdk_batch::config::Builder::from(&self.sdk)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
+            .disable_clock_skew_correction(true)
             .build();
         aws_sdk_batch::Client::from_conf(config)
     }

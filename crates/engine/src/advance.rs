@@ -81,8 +81,15 @@ impl Engine {
             .book
             .append(|ledger, plans| {
                 let decisions = decide(ledger, plans, pace, now);
-                told =
-                    decisions.iter().filter_map(|(s, d)| Some((s.clone(), fact_of(s, d, ledger)?))).collect();
+                // Several slices may be reason to stop, and it is stopped once.
+                let mut stopping = false;
+                told = decisions
+                    .iter()
+                    .filter_map(|(s, d)| Some((s.clone(), fact_of(s, d, ledger)?)))
+                    .filter(|(_, f)| {
+                        !matches!(f, Fact::Stopped { .. }) || !std::mem::replace(&mut stopping, true)
+                    })
+                    .collect();
                 told.iter().map(|(_, fact)| fact.clone()).collect()
             })
             .await?;

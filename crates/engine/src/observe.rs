@@ -68,11 +68,14 @@ impl Engine {
         for chunk in known.chunks(IDS) {
             let ids: Vec<String> = chunk.iter().filter_map(|a| a.job_id.clone()).collect();
             let seen = self.queue.describe(&ids).await?;
-            let told: BTreeSet<&str> = seen.iter().map(|s| s.job_id.as_str()).collect();
-            absent.extend(chunk.iter().filter(|a| a.job_id.as_deref().is_some_and(|id| !told.contains(id))));
+            let mut told = BTreeSet::new();
             for job in seen {
-                facts.extend(self.fact_of(job).await);
+                // A job may be told twice, but it ends once.
+                if told.insert(job.job_id.clone()) {
+                    facts.extend(self.fact_of(job).await);
+                }
             }
+            absent.extend(chunk.iter().filter(|a| a.job_id.as_ref().is_some_and(|id| !told.contains(id))));
         }
         if !absent.is_empty() {
             let (bounds, now) = (self.queue.bounds(), self.book.journal().now().await?);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use dayfill_aws::{BatchQueue, Connection, S3Journal};
+use dayfill_core::plan::Plan;
 use dayfill_engine::adapters::{FolderJournal, SystemClock};
 use dayfill_engine::advance::Engine;
 use dayfill_engine::book::Book;
@@ -46,6 +47,10 @@ pub struct Bench<'c> {
     pub proxy: Proxy,
     /// [`bounds`], unless changed.
     pub bounds: Bounds,
+    /// How long SubmitJob waits for its answer: a second, unless changed.
+    pub submit_timeout: Duration,
+    /// The cloud's plan, unless changed.
+    pub plan: Plan,
     connection: Connection,
     journal: Arc<dyn Journal>,
     root: PathBuf,
@@ -73,7 +78,16 @@ impl<'c> Bench<'c> {
         let proxy = Proxy::start(cloud.url());
         let connection = cloud.connection_by(&proxy.url()).await;
         let journal = journal(&connection);
-        Self { cloud, proxy, bounds: bounds(), connection, journal, root }
+        Self {
+            cloud,
+            proxy,
+            bounds: bounds(),
+            submit_timeout: Duration::from_secs(1),
+            plan: cloud.plan.clone(),
+            connection,
+            journal,
+            root,
+        }
     }
 
     /// An engine on a right clock, its plan adopted.
@@ -84,8 +98,8 @@ impl<'c> Bench<'c> {
     /// An engine on this clock, its plan adopted.
     pub async fn engine_by(&self, clock: Arc<dyn Clock>) -> Engine {
         let mut book = Book::open(self.journal.clone(), clock).await.unwrap();
-        adopt(&mut book, &self.cloud.plan, &self.cloud.definition).await.unwrap();
-        let queue = BatchQueue::new(&self.connection, self.bounds).submit_timeout(Duration::from_secs(1));
+        adopt(&mut book, &self.plan, &self.cloud.definition).await.unwrap();
+        let queue = BatchQueue::new(&self.connection, self.bounds).submit_timeout(self.submit_timeout);
         Engine::new(book, Arc::new(queue), Arc::new(Silent))
     }
 
@@ -121,20 +135,12 @@ impl<'c> Bench<'c> {
     }
 
     /// Steps, 20 ms apart, until the journal is so; panics at [`BOUND`].
-    #[track_caller]
-    pub fn steps_until<'e>(
-        &'e self,
-        engine: &'e mut Engine,
-        what: &'e str,
-        is_so: impl Fn(&Self) -> bool + 'e,
-    ) -> impl Future<Output = ()> + 'e {
-        async move {
-            let start = Instant::now();
-            while !is_so(self) {
-                assert!(start.elapsed() < BOUND, "never: {what}: {:#?}", self.facts().all);
-                engine.advance().await.unwrap();
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+    pub async fn steps_until(&self, engine: &mut Engine, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let start = Instant::now();
+        while !is_so(self) {
+            assert!(start.elapsed() < BOUND, "never: {what}: {:#?}", self.facts().all);
+            engine.advance().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

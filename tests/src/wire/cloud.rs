@@ -11,6 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::bench::bounds;
+use super::proxy::Proxy;
 use crate::sandbox::Sandbox;
 use crate::server::Server;
 
@@ -50,6 +51,15 @@ impl Cloud {
         let content = plan.job.definition.content.as_ref().unwrap();
         let definition = JobDefinitions::new(&direct).register(content).await.unwrap();
         Self { server, direct, sandbox, partitions, plan, definition }
+    }
+
+    /// Puts a proxy between the backfill of the sandbox and the cloud, and plans it anew in `plan.json`.
+    pub fn put_behind_proxy(&mut self) -> Proxy {
+        let proxy = Proxy::start(self.url());
+        self.sandbox.spec["aws"]["endpoint_url"] = json!(proxy.url());
+        self.sandbox.save();
+        self.sandbox.run(&["plan", "backfill.yaml", "-o", "plan.json"]).ended(0);
+        proxy
     }
 
     /// Where the engine itself listens.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use super::message::Message;
 use crate::processes::BOUND;
@@ -11,6 +12,8 @@ use crate::processes::BOUND;
 pub enum Answer {
     /// The engine's own answer.
     Real,
+    /// The engine's own answer, after which the connection is closed, although nobody said that it would be.
+    RealThenClosed,
     /// This one.
     Said(Message),
     /// The engine's, changed.
@@ -52,6 +55,7 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Real => f.write_str("the real answer"),
+            Self::RealThenClosed => f.write_str("the real answer on a connection that closes"),
             Self::Said(message) => write!(f, "{}", message.status()),
             Self::Changed(_) => f.write_str("a changed answer"),
             Self::CutShort => f.write_str("half an answer"),
@@ -111,6 +115,15 @@ impl Gate {
     /// How many calls have come to it.
     pub fn reached(&self) -> u64 {
         self.0.0.lock().unwrap().reached
+    }
+
+    /// Waits until a call has come to it; panics at [`BOUND`].
+    pub async fn is_reached(&self) {
+        let start = Instant::now();
+        while self.reached() == 0 {
+            assert!(start.elapsed() < BOUND, "never: a call comes to the gate");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Lets all calls go, those that come later too.

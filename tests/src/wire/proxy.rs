@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDateTime, Utc};
+
 use super::fault::{Answer, Fault};
 use super::message::Message;
 
@@ -43,8 +45,8 @@ impl Call {
             Some("POST") if target == "/v1/describejobs" => Self::DescribeJobs,
             Some("POST") if target == "/v1/terminatejob" => Self::TerminateJob,
             Some("PUT") if in_journal => Self::WriteSegment,
-            Some("GET") if in_journal => Self::ReadSegment,
             Some("GET") if target.contains("list-type=2") && target.contains("journal") => Self::ListSegments,
+            Some("GET") if in_journal => Self::ReadSegment,
             _ => Self::Other,
         }
     }
@@ -54,6 +56,7 @@ impl Call {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Submit {
     name: String,
+    signed_at: String,
     reached_engine: bool,
 }
 
@@ -88,8 +91,7 @@ impl Proxy {
         let engine = engine.strip_prefix("http://").expect("a URL of http").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared =
-            Arc::new(Shared { engine, state: Mutex::default(), closed: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { engine, state: Mutex::default(), closed: AtomicBool::new(false) });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -141,6 +143,14 @@ impl Proxy {
         self.counted(|s| s.reached_engine)
     }
 
+    /// The dates of the signatures of the SubmitJob requests, in the order in which they came.
+    pub fn dates_of_submits(&self) -> Vec<DateTime<Utc>> {
+        let state = self.shared.state.lock().unwrap();
+        let date =
+            |s: &Submit| NaiveDateTime::parse_from_str(&s.signed_at, "%Y%m%dT%H%M%SZ").unwrap().and_utc();
+        state.submits.iter().map(date).collect()
+    }
+
     fn counted(&self, which: impl Fn(&Submit) -> bool) -> BTreeMap<String, u64> {
         let mut counted = BTreeMap::new();
         for submit in self.shared.state.lock().unwrap().submits.iter().filter(|s| which(s)) {
@@ -187,7 +197,8 @@ impl Shared {
         let number = *count;
         if call == Call::SubmitJob {
             let name = request.json()["jobName"].as_str().unwrap_or_default().to_owned();
-            state.submits.push(Submit { name, reached_engine: false });
+            let signed_at = request.header("x-amz-date").unwrap_or_default().to_owned();
+            state.submits.push(Submit { name, signed_at, reached_engine: false });
         }
         let rule = state.rules.iter().rfind(|r| r.call == call && r.which.contains(&number));
         rule.map_or(Fault::after(Answer::Real), |r| r.fault.clone())
@@ -217,6 +228,10 @@ fn answer(
     let real = || real.ok_or_else(|| io::Error::other("there is no answer to something never asked"));
     match answer {
         Answer::Real => stream.write_all(&real()?.bytes().0)?,
+        Answer::RealThenClosed => {
+            stream.write_all(&real()?.bytes().0)?;
+            return Ok(false);
+        }
         Answer::Said(message) => stream.write_all(&message.bytes().0)?,
         Answer::Changed(change) => {
             let mut message = real()?;

@@ -1,0 +1,113 @@
+//! A process that is stopped between its intent and SubmitJob for longer than grace, as a laptop that sleeps.
+//!
+//! The bounds are those of the local engine: a submission leaves within 5 s, its signature is refused after 3 s more,
+//! and after 9 s it never arrived.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Child;
+
+use dayfill_tests::processes::until;
+use dayfill_tests::wire::{Answer, Call, Fault, Gate, Proxy};
+use dayfill_tests::{Facts, Sandbox, Server, sandbox};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+const SUBMIT: [&str; 3] = ["submit", "plan.json", "--yes"];
+
+/// A `dayfill local` that a backfill with `engine: local` finds in its folder, through a proxy.
+pub struct Attached {
+    /// The days that the lake has.
+    pub partitions: Vec<String>,
+    /// What every command reaches in place of the engine.
+    pub proxy: Proxy,
+    _server: Server,
+}
+
+impl Attached {
+    /// Starts it for this sandbox, which has so many days.
+    pub fn start(sandbox: &mut Sandbox, days: u32) -> Self {
+        let partitions = sandbox.fill(&["condor"], days);
+        fs::create_dir_all(sandbox.lake().join("state")).unwrap();
+        sandbox.spec["window"]["to"] = json!(format!("2018-10-{days:02}"));
+        sandbox.save();
+        let server = Server::start(sandbox, &["--signature-age", "3s", "--vcpus", "4"]);
+        let proxy = Proxy::start(server.url());
+        // Commands find the engine by the file in its folder; theirs names the proxy.
+        let folder = sandbox.root().join("server");
+        redirect(&folder.join("endpoint.json"), &proxy.url());
+        fs::create_dir_all(sandbox.root().join(".dayfill")).unwrap();
+        symlink(folder, sandbox.root().join(".dayfill/engine")).unwrap();
+        Self { partitions, proxy, _server: server }
+    }
+}
+
+fn redirect(file: &Path, url: &str) {
+    let mut endpoint: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    endpoint["url"] = json!(url);
+    fs::write(file, endpoint.to_string()).unwrap();
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
+}
+
+#[test]
+fn stopped_before_the_request_it_sends_nothing_when_it_goes_on() {
+    let mut sandbox = sandbox!();
+    sandbox.spec["state"] = json!("s3://state/dayfill");
+    let there = Attached::start(&mut sandbox, 2);
+    let (proxy, facts) = (&there.proxy, || Facts::read(&sandbox.lake().join("state/dayfill/small")));
+    sandbox.run(&["plan", "backfill.yaml", "-o", "plan.json"]).ended(0);
+    let gate = Gate::default();
+    proxy.on(Call::WriteSegment, 2..=2, Fault::after(Answer::Real).held_after(&gate));
+    let stopped = sandbox.spawn(&SUBMIT);
+    until("the intents are stored", || gate.reached() == 1);
+    signal(&stopped.0, Signal::STOP);
+    gate.open();
+    let intended = names(&facts());
+
+    // Another one waits for grace to be over and loads the days.
+    sandbox.run(&["watch", "backfill.yaml"]).ended(0);
+    assert_eq!(facts().of("never_arrived").len(), 2);
+    signal(&stopped.0, Signal::CONT);
+    Sandbox::wait(&SUBMIT, stopped).ended(0);
+
+    let submits = proxy.submits();
+    assert!(intended.iter().all(|name| !submits.contains_key(name)), "{intended:?}, {submits:?}");
+    assert_eq!((proxy.count(Call::SubmitJob), submits.len()), (2, 2));
+    facts().each_succeeded_once(&there.partitions);
+    sandbox.outputs_are_right(&there.partitions);
+}
+
+#[test]
+fn stopped_with_the_request_on_its_way_the_signature_dies_of_age() {
+    let mut sandbox = sandbox!();
+    let there = Attached::start(&mut sandbox, 1);
+    let proxy = &there.proxy;
+    sandbox.run(&["plan", "backfill.yaml", "-o", "plan.json"]).ended(0);
+    let gate = Gate::default();
+    proxy.on(Call::SubmitJob, 1..=1, Fault::after(Answer::Real).held_before(&gate));
+    let stopped = sandbox.spawn(&SUBMIT);
+    until("the request is on its way", || gate.reached() == 1);
+    signal(&stopped.0, Signal::STOP);
+
+    sandbox.run(&["watch", "backfill.yaml"]).ended(0);
+    assert_eq!(sandbox.facts().of("never_arrived").len(), 1);
+    // It arrives after all, and is refused for its age.
+    gate.open();
+    until("it has arrived", || proxy.submits_that_arrived().len() == 2);
+    signal(&stopped.0, Signal::CONT);
+    Sandbox::wait(&SUBMIT, stopped).ended(0);
+
+    let facts = sandbox.facts();
+    assert_eq!((proxy.count(Call::SubmitJob), facts.of("accepted").len()), (2, 1));
+    assert!(facts.of("refused").is_empty() && facts.of("stopped").is_empty(), "{:#?}", facts.all);
+    facts.each_succeeded_once(&there.partitions);
+    sandbox.outputs_are_right(&there.partitions);
+}
+
+fn names(facts: &Facts) -> Vec<String> {
+    facts.of("intended").iter().map(|i| i["name"].as_str().unwrap().to_owned()).collect()
+}

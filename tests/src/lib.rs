@@ -3,6 +3,8 @@
 
 // Helpers of tests end a test by panicking, as the tests themselves do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// What is asserted of a command may be all that is wanted of it.
+#![allow(clippy::return_self_not_must_use)]
 
 pub mod facts;
 pub mod processes;

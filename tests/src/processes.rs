@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take that has to happen at some time. It is no measure of speed: a test that waits for it is
 /// broken, or what it tests is.
-pub const BOUND: Duration = Duration::from_secs(120);
+pub const BOUND: Duration = Duration::from_mins(2);
 
 /// Looks again and again until `found` says so; panics at [`BOUND`].
 #[track_caller]

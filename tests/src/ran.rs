@@ -60,7 +60,7 @@ impl Ran {
 
 impl std::fmt::Display for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`dayfill {}`, which ended with {:?}\n", self.args, self.code)?;
+        writeln!(f, "`dayfill {}`, which ended with {:?}", self.args, self.code)?;
         write!(f, "--- standard output\n{}\n--- standard error\n{}", self.out, self.err)
     }
 }

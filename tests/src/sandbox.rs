@@ -22,7 +22,7 @@ mv "$OUT/.$AWS_BATCH_JOB_ID" "$OUT/$SERVICE-$DATE"
 "#;
 
 /// When the objects of a lake were written: on 2018-10-15, after every day that the tests ask for.
-const WRITTEN: Duration = Duration::from_secs(1_539_561_600);
+const WRITTEN: Duration = Duration::from_hours(427_656);
 
 /// The variable that marks the processes of a sandbox.
 const MARK: &str = "DAYFILL_SANDBOX";
@@ -91,7 +91,7 @@ impl Sandbox {
 
     /// Writes the backfill.
     pub fn save(&self) {
-        self.write("backfill.yaml", &serde_json::to_string_pretty(&self.spec).unwrap());
+        self.write("backfill.yaml", serde_json::to_string_pretty(&self.spec).unwrap());
     }
 
     /// Writes the job definition: this script, run by `sh -eu`.
@@ -110,7 +110,7 @@ impl Sandbox {
                 "command": command,
             },
         });
-        self.write("job.yaml", &serde_json::to_string_pretty(&definition).unwrap());
+        self.write("job.yaml", serde_json::to_string_pretty(&definition).unwrap());
     }
 
     /// Writes a file, and the folders above it.
@@ -154,13 +154,23 @@ impl Sandbox {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Runs a script of `sh` to its end, in which `$DAYFILL` is the command line.
+    #[track_caller]
+    pub fn shell(&self, script: &str) -> Ran {
+        Self::wait(&[script], self.start(Path::new("sh"), &["-c", script]))
+    }
+
     /// Starts the command line, standard output and error into files that are returned. The caller waits for it.
     pub fn spawn(&self, args: &[&str]) -> (Child, PathBuf, PathBuf) {
+        self.start(&self.binary, args)
+    }
+
+    fn start(&self, program: &Path, args: &[&str]) -> (Child, PathBuf, PathBuf) {
         let number = self.spawned.fetch_add(1, Ordering::Relaxed);
         let root = self.root();
         let file = |end: &str| root.join(format!("printed-{number}.{end}"));
         let (out, err) = (file("out"), file("err"));
-        let mut command = Command::new(&self.binary);
+        let mut command = Command::new(program);
         command.current_dir(&root).args(args).stdin(Stdio::null());
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         // Whoever runs the tests may be logged in to AWS.
@@ -168,7 +178,11 @@ impl Sandbox {
             command.env_remove(name);
         }
         command.env("HOME", &root).env("AWS_EC2_METADATA_DISABLED", "true").env("NO_COLOR", "1");
-        command.env("COLUMNS", "110").env(MARK, &root).envs(self.variables.iter().map(|(n, v)| (n, v)));
+        command
+            .env("COLUMNS", "110")
+            .env("DAYFILL", &self.binary)
+            .env(MARK, &root)
+            .envs(self.variables.iter().map(|(n, v)| (n, v)));
         (command.spawn().unwrap(), out, err)
     }
 

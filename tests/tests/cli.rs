@@ -60,7 +60,7 @@ fn prepared() -> Sandbox {
     sandbox.define(
         r#"
         if [ "$SERVICE-$DATE" = eagle-2018-10-03 ]; then echo "no table of that name" >&2; exit 3; fi
-        if [ "$SERVICE-$DATE-$TRY" = condor-2018-10-03-1 ]; then awk 'BEGIN { while (1) held[i++] = i "x" }'; fi
+        if [ "$SERVICE-$DATE-$TRY" = condor-2018-10-03-1 ]; then exec awk 'BEGIN { while (1) held[i++] = i "x" }'; fi
         "#,
     );
     sandbox
@@ -139,4 +139,45 @@ fn a_definition_is_registered_when_it_differs() {
     sandbox.define("exit 0");
     sandbox.run(&diff).ended(0).prints(&["checksum:1  differs", "containerProperties.command", "exit 0"]);
     sandbox.run(&register).ended(0).prints(&["checksum:2  registered"]);
+}
+
+#[test]
+fn a_yaml_that_is_none_is_refused_by_line_or_by_name() {
+    let sandbox = sandbox!();
+    sandbox.fill(&["condor"], 1);
+    let typo = "name: small\nsource: { uri: s3://logs, layout: 'app/{service}/{year}/{month}/{day}/' }\nwindo: { from: 2018-10-01 }\n";
+    sandbox.write("typo.yaml", typo);
+    let ran = sandbox.run(&["plan", "typo.yaml"]).ended(2);
+    ran.says(&["--> typo.yaml:3:1", "windo: { from", "^^^^^", "window"]);
+    sandbox.write("empty.yaml", "");
+    sandbox.write("binary.yaml", [0xff, 0xfe, 0x00, 0x01]);
+    sandbox.write("large.yaml", format!("name: small\n#{}", "x".repeat(2 << 20)));
+    let bomb = "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: [*b, *b, *b, *b, *b, *b, *b]\n";
+    sandbox.write("bomb.yaml", bomb);
+    fs::create_dir(sandbox.root().join("folder.yaml")).unwrap();
+    for file in ["empty.yaml", "binary.yaml", "large.yaml", "bomb.yaml", "folder.yaml", "none.yaml"] {
+        for command in [&["plan", file][..], &["run", file, "--yes"], &["status", file]] {
+            let ran = sandbox.run(command).ended(2).says(&[file]);
+            assert!(!ran.err.contains("panicked") && ran.out.is_empty(), "{ran}");
+        }
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_no_crash() {
+    let sandbox = sandbox!();
+    sandbox.fill(&["condor"], 3);
+    // Whoever read the output has gone: no error. No room for it: one.
+    sandbox.run(&["plan", "backfill.yaml", "-o", "plan.json"]).ended(0);
+    for _ in 0..5 {
+        let ran = sandbox.shell("\"$DAYFILL\" show --jobs plan.json | true").ended(0);
+        assert!(ran.err.is_empty(), "{ran}");
+    }
+    for command in
+        ["plan backfill.yaml", "show plan.json", "status backfill.yaml --format json", "completions bash"]
+    {
+        let ran = sandbox.shell(&format!("\"$DAYFILL\" {command} > /dev/full")).ended(1);
+        ran.says(&["cannot write to standard output", "No space left"]);
+    }
+    sandbox.run(&["plan", "backfill.yaml", "-o", "no/such/plan.json"]).ended(1).says(&["no/such/plan.json"]);
 }

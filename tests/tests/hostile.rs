@@ -139,7 +139,7 @@ fn what_a_job_says_does_nothing_to_the_terminal() {
     let sandbox = sandbox!();
     sandbox.fill(&["condor"], 3);
     sandbox.define(
-        r#"printf 'a\033[2Jb\r\342\200\256c\007d\n\377\376\n' >&2; printf '=cmd|x\n| a | b |\n' >&2; exit 1"#,
+        r"printf 'a\033[2Jb\r\342\200\256c\007d\n\377\376\n' >&2; printf '=cmd|x\n| a | b |\n' >&2; exit 1",
     );
     harmless(&sandbox.backfill(3));
     for args in [

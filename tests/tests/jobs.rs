@@ -232,14 +232,21 @@ fn cancelled_days_are_not_loaded_until_they_are_asked_for_again() {
 
 #[test]
 fn a_running_job_is_ended_when_its_day_is_cancelled() {
-    let (sandbox, _) = three_days("[ \"$DATE\" = 2018-10-02 ] && sleep 600; : > \"$OUT/$DATE\"");
+    let (sandbox, _) =
+        three_days("echo now at $DATE; if [ $DATE = 2018-10-02 ]; then sleep 600; fi; : > \"$OUT/$DATE\"");
     let args = ["run", "backfill.yaml", "--yes"];
     let running = sandbox.spawn(&args);
     until("two days are done and one runs", || {
         let total = sandbox.status()["total"].clone();
         total["done"] == 2 && total["running"] == 1
     });
-    // The engine lives in the other process; this one asks it.
+    // The engine lives in the other process; these ask it.
+    sandbox.run(&["plan", "backfill.yaml"]).ended(0).prints(&["2 done", "1 running"]);
+    sandbox
+        .run(&["explain", "backfill.yaml", "condor/2018-10-02"])
+        .ended(0)
+        .prints(&["try 1 with 64 MiB: runs"]);
+    sandbox.run(&["logs", "backfill.yaml", "condor/2018-10-02"]).ended(0).prints(&["now at 2018-10-02"]);
     sandbox.run(&["cancel", "backfill.yaml", "--only", "condor/2018-10-02", "--yes"]).ended(0);
     Sandbox::wait(&args, running).ended(3).prints(&["2 of 3 days done, 1 failed"]);
     let last = tries(&sandbox, "condor/2018-10-02").pop().unwrap();

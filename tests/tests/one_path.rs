@@ -83,8 +83,7 @@ fn at_an_endpoint_the_engine_is_aws() {
     }
     // The one day is larger than it may be at first.
     sandbox.define(&format!(
-        "if [ $SERVICE-$DATE-$TRY = condor-2018-10-02-1 ]; then awk 'BEGIN {{ while (1) held[i++] = i \"x\" }}'; fi\n{}",
-        CHECKSUM
+        "if [ $SERVICE-$DATE-$TRY = condor-2018-10-02-1 ]; then awk 'BEGIN {{ while (1) held[i++] = i \"x\" }}'; fi\n{CHECKSUM}"
     ));
     sandbox.run(&["plan", "backfill.yaml", "-o", "plan.json"]).ended(0).prints(&["Plan: 4 jobs for 4 days."]);
     assert_eq!(jobs(&sandbox, "plan.json"), here, "the same jobs, wherever they run");

@@ -148,7 +148,7 @@ fn make_lake(keys: &Path, lake: &Path) -> BTreeMap<String, Day> {
         let size: u64 = size.parse().unwrap();
         let path = lake.join(key);
         if path.parent() != Some(&folder) {
-            folder = path.parent().unwrap().to_owned();
+            path.parent().unwrap().clone_into(&mut folder);
             fs::create_dir_all(&folder).unwrap();
         }
         let file = File::create_new(path).unwrap();
@@ -205,11 +205,11 @@ fn the_plan_of_all_keys_agrees_with_the_list() {
     assert_eq!(gaps.iter().map(|g| g["days"].as_u64().unwrap()).sum::<u64>(), 390);
 
     for partition in plan["partitions"].as_array().unwrap() {
-        let date = partition["partition"].as_str().unwrap();
+        let name = partition["partition"].as_str().unwrap();
         let none = Day::default();
-        let day = days.get(date).unwrap_or(&none);
+        let day = days.get(name).unwrap_or(&none);
         let told = ["objects", "bytes", "largest"].map(|member| partition[member].as_u64().unwrap());
-        assert_eq!(told, [day.objects, day.bytes, day.largest], "{date}");
+        assert_eq!(told, [day.objects, day.bytes, day.largest], "{name}");
     }
     sandbox.run(&["show", "plan.json"]).ended(0).prints(&[
         "Plan: 656 jobs for 656 days. Not in plan: 390 without data.",

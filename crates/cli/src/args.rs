@@ -17,7 +17,8 @@ Exit codes, the first that applies:
   6   a guard refused, or stop_after      130 interrupted; jobs go on
   4   the plan is stale                   0   done, or nothing to do
 
-Start with:  dayfill plan backfill.yaml      (reads only)
+Start with:  dayfill doctor backfill.yaml    (is everything there?)
+             dayfill plan backfill.yaml      (reads only)
 then:        dayfill run backfill.yaml       (plans, asks, submits, watches)";
 
 /// Backfills date-partitioned data on S3 through AWS Batch, or on this machine.
@@ -81,6 +82,12 @@ pub struct SpecArgs {
 pub enum Command {
     /// Measure the days in the window and say what would be submitted, and why. Changes nothing.
     Plan(PlanArgs),
+    /// Look at all that a backfill needs, before money is spent: what is missing, and what to do about it.
+    ///
+    /// Credentials, the source and its layout, the queue and its hosts, the job definition, the state and the clock.
+    /// It submits and registers nothing; beside the journal it writes one small object, and removes it where it may.
+    /// Ends with 1 where anything failed.
+    Doctor(SpecArgs),
     /// Show a plan file.
     Show(ShowArgs),
     /// Submit a plan, exactly once, however often it is called.

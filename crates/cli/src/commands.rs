@@ -4,6 +4,7 @@ mod advance;
 mod cancel;
 mod completions;
 mod days;
+mod doctor;
 mod explain;
 mod local;
 mod logs;
@@ -24,6 +25,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
     let format = cli.format;
     match cli.command {
         Command::Plan(args) => Box::pin(plan::run(args, format)).await,
+        Command::Doctor(args) => doctor::run(&args, format).await,
         Command::Show(args) => show::run(&args, format),
         Command::Submit(args) => submit::run(args, format).await,
         Command::Advance(args) => advance::run(args, format).await,

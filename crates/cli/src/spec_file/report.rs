@@ -58,6 +58,17 @@ impl SpecFileError {
     pub fn render(&self, colours: bool) -> String {
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
         match self {
+            Self::Invalid(invalid) => invalid.render(&renderer),
+            Self::Unreadable { .. } | Self::TooLarge { .. } => {
+                let (title, help) = self.brief();
+                titled(&renderer, &title, &help)
+            }
+        }
+    }
+
+    /// The first thing that is wrong, and what to do about it, without the text around it: a line each.
+    pub fn brief(&self) -> (String, String) {
+        match self {
             Self::Unreadable { path, source } => {
                 let name = path.display().to_string().escape_debug().to_string();
                 let help = match source.kind() {
@@ -65,14 +76,14 @@ impl SpecFileError {
                     io::ErrorKind::IsADirectory => "name a file, not a folder",
                     _ => "check that the file can be read",
                 };
-                titled(&renderer, &format!("cannot read {name}: {source}"), help)
+                (format!("cannot read {name}: {source}"), help.to_owned())
             }
             Self::TooLarge { path } => {
                 let name = path.display().to_string().escape_debug().to_string();
                 let help = "the files that dayfill reads have a few kilobytes: check the name of the file";
-                titled(&renderer, &format!("{name} is larger than 1 MiB"), help)
+                (format!("{name} is larger than 1 MiB"), help.to_owned())
             }
-            Self::Invalid(invalid) => invalid.render(&renderer),
+            Self::Invalid(invalid) => invalid.brief(),
         }
     }
 }
@@ -90,6 +101,18 @@ impl Invalid {
     fn render(&self, renderer: &Renderer) -> String {
         let reports: Vec<_> = self.findings.iter().map(|finding| self.report(finding, renderer)).collect();
         reports.join("\n\n")
+    }
+
+    fn brief(&self) -> (String, String) {
+        let Some(first) = self.findings.first() else { return (self.name.clone(), String::new()) };
+        let before = self.text.get(..first.place.at.start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let more = match self.findings.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let what = format!("{}:{line}: {}{more}", self.name, harmless(&first.message));
+        (what, harmless(&first.help).replace('\n', "; "))
     }
 
     fn report(&self, finding: &Finding, renderer: &Renderer) -> String {

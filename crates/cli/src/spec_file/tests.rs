@@ -95,6 +95,11 @@ fn every_bad_file_says_where_what_and_what_instead() {
         let places = text.lines().filter(|line| line.contains(&format!("--> {name}:"))).count();
         assert_eq!(places, error.count(), "{text}");
         assert_eq!(text.lines().filter(|line| line.contains("= help: ")).count(), error.count(), "{text}");
+        // In one line it is the same line that is named.
+        let (what, help) = error.brief();
+        let line = what.strip_prefix(&format!("{name}:")).and_then(|rest| rest.split_once(':')).unwrap().0;
+        assert!(text.contains(&format!("--> {name}:{line}:")), "{what}\n{text}");
+        assert!(!help.is_empty() && !what.contains('\n') && !help.contains('\n'), "{what}\n{help}");
         insta::assert_snapshot!(name.trim_end_matches(".yaml"), text);
     }
 }

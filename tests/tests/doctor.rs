@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
+use chrono::{TimeDelta, Utc};
+use dayfill_tests::wire::{Answer, Call, Fault, Message, Proxy};
 use dayfill_tests::{Ran, Sandbox, Server, sandbox};
 use serde_json::{Value, json};
 
@@ -138,12 +140,30 @@ fn what_is_wrong_on_this_machine() {
     sandbox.write("lake/logs/app/README", "hello");
     let found = Found::of(&sandbox, 1);
     let template = "app/{service}/{year}/{month}/{day}/";
-    found.is("layout", "failed", &["none of 1 keys", template, "s3://logs/app/README", "source.layout"]);
+    found.is(
+        "layout",
+        "failed",
+        &["of 1 keys that were seen none follows", template, "s3://logs/app/README", "source.layout"],
+    );
 
     sandbox.fill(&["condor"], 1);
     Found::of(&sandbox, 0).is("layout", "ok", &["condor/2018-10-01"]);
     let found = with(&mut sandbox, 1, |spec| spec["source"]["include"] = json!(r"\.gz$"));
     found.is("layout", "failed", &["source.include", "2018/10/01/0.log"]);
+
+    // Keys before it that are something else's, more than a page has, do not hide it; nor does an empty service.
+    for number in 0..1001 {
+        sandbox.write(&format!("lake/logs/app/!index/{number}"), "");
+    }
+    Found::of(&sandbox, 0).is("layout", "ok", &["condor/2018-10-01"]);
+    let named = |names: &[&str]| {
+        let names = json!({ "service": names });
+        move |spec: &mut Value| spec["source"]["dimensions"] = names
+    };
+    let found = with(&mut sandbox, 0, named(&["adler", "condor"]));
+    found.is("source", "ok", &["s3://logs/app/adler/ may"]).is("layout", "ok", &["condor/2018-10-01"]);
+    let found = with(&mut sandbox, 1, named(&["adler", "bussard"]));
+    found.is("layout", "failed", &["no object below s3://logs/app/adler/, s3://logs/app/bussard/"]);
 
     let found = with(&mut sandbox, 1, |spec| spec["source"]["uri"] = json!("s3://no-such-bucket"));
     found.only("failed", &["source"]).only("skipped", &["layout"]);
@@ -387,6 +407,58 @@ fn queues_of_other_kinds() {
     sandbox.spec["job"]["queue"] = json!("off");
     let found = with(&mut sandbox, 1, |_| {});
     found.only("failed", &["queue"]).is("queue", "failed", &["off is DISABLED", "enable the queue"]);
+}
+
+#[test]
+fn a_store_that_does_not_do_as_it_should() {
+    let home = sandbox!();
+    home.fill(&["condor"], 3);
+    fs::create_dir(home.lake().join("state")).unwrap();
+    let server = Server::start(&home, &["--queue", "loads"]);
+    let proxy = Proxy::start(server.url());
+    let mut sandbox = on_aws(&server);
+    sandbox.spec["aws"]["endpoint_url"] = json!(proxy.url());
+    sandbox.save();
+    let always = 1..=u64::MAX;
+
+    // The second write is taken as well.
+    let taken = Answer::Said(Message::answer(200, "application/xml", ""));
+    proxy.on(Call::WriteSegment, 2..=2, Fault::instead(taken));
+    let found = Found::of(&sandbox, 1);
+    found.only("failed", &["state"]).is("state", "failed", &["does not hold to conditional puts", "twice"]);
+    assert_eq!(proxy.count(Call::WriteSegment), 2);
+
+    // The probe may not be removed.
+    proxy.heal();
+    let denied = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+    let no_delete = Answer::changed(move |request, answer| {
+        if request.start.starts_with("DELETE") {
+            *answer = Message::answer(403, "application/xml", denied);
+        }
+    });
+    proxy.on(Call::WriteSegment, always.clone(), Fault::after(Answer::Real));
+    proxy.on(Call::Other, always.clone(), Fault::after(no_delete));
+    Found::of(&sandbox, 0).is("state", "ok", &["a small probe stays there", "AccessDenied"]);
+
+    // It may not be written at all; the journal can still be read.
+    proxy.heal();
+    let answer = Answer::Said(Message::answer(403, "application/xml", denied));
+    proxy.on(Call::WriteSegment, always.clone(), Fault::instead(answer));
+    let found = Found::of(&sandbox, 1);
+    found.is("state", "failed", &["s3:PutObject on arn:aws:s3:::state/"]).is("journal", "ok", &[]);
+
+    for (minutes, code, status) in [(2, 0, "warning"), (-2, 0, "warning"), (5, 1, "failed")] {
+        proxy.heal();
+        let other_time = Answer::changed(move |_, answer| {
+            let date = Utc::now() + TimeDelta::minutes(minutes);
+            answer.set("date", &date.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        });
+        proxy.on(Call::Other, always.clone(), Fault::after(other_time));
+        let found = Found::of(&sandbox, code);
+        let side = if minutes < 0 { "behind" } else { "ahead of" };
+        found.is("clock", status, &[side, "set this machine's clock"]);
+    }
+    assert_eq!(proxy.count(Call::SubmitJob), 0);
 }
 
 /// The files below a folder.

@@ -2,23 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Utc;
+use chrono::{NaiveDate, Utc};
 use dayfill_aws::{Connection, S3Source};
 use dayfill_core::doctor::Check;
 use dayfill_core::partition::PartitionId;
 use dayfill_engine::ports::{ListedObject, Page, PageRequest, PortError, Source};
 
-use super::{failed_port, skipped};
+use super::failed_port;
 use crate::place::Backfill;
 
 const SOURCE: &str = "source";
 const LAYOUT: &str = "layout";
+/// How many values, folders and days are looked at where there are more: the first, the middle and the last.
+const PICKS: usize = 3;
+
+type Known = BTreeMap<String, String>;
 
 /// What a few pages of a listing show.
-#[derive(Debug, Default)]
-struct Sample {
+struct Sample<'a> {
+    backfill: &'a Backfill,
+    source: S3Source,
     /// Objects, without the folder markers of consoles.
     objects: usize,
+    /// A listing has more than the page that was read.
+    more: bool,
     /// A key that counts, and whose day it is.
     good: Option<(String, PartitionId)>,
     /// A key that follows the layout but is left out by `include` or `exclude`.
@@ -27,52 +34,66 @@ struct Sample {
     stray: Option<String>,
 }
 
-/// Lists one page where the layout begins, and a few more where that shows no key that follows it.
+/// Lists one page where the layout begins, and a few more as long as no key is seen that follows it.
 pub async fn look(backfill: &Backfill, connection: &Connection) -> Vec<Check> {
-    let source = S3Source::new(connection, &backfill.bucket);
-    let known = first_values(backfill);
-    let start = format!("{}{}", backfill.root, backfill.spec.source().layout().fixed_prefix(&known));
-    let whole = |prefix: &str| format!("s3://{}/{prefix}", backfill.bucket);
-    let page = match page(&source, &start, false).await {
-        Ok(page) => page,
-        Err(error) => {
-            let mut checks = vec![failed_port(SOURCE, error)];
-            checks.extend(skipped(&[LAYOUT], SOURCE));
-            return checks;
-        }
+    let mut sample = Sample {
+        backfill,
+        source: S3Source::new(connection, &backfill.bucket),
+        objects: 0,
+        more: false,
+        good: None,
+        filtered: None,
+        stray: None,
     };
-    let listed = Check::ok(SOURCE, format!("{} may be listed", whole(&start)));
-    let mut sample = Sample::default();
-    sample.take(backfill, &page);
-    if sample.good.is_none() && page.next.is_some() {
-        // The first thousand keys may be something else's.
-        if let Err(error) = sample.go_on(backfill, &source, known).await {
-            return vec![listed, failed_port(LAYOUT, error)];
-        }
+    let mut combinations: Vec<Known> = (0..PICKS).map(|pick| named(backfill, pick)).collect();
+    combinations.dedup();
+    let starts: Vec<String> = combinations.iter().map(|known| sample.start(known)).collect();
+    let Some((first, others)) = starts.split_first() else { return Vec::new() };
+    if let Err(error) = sample.read(first).await {
+        return vec![failed_port(SOURCE, error), Check::skipped(LAYOUT, SOURCE)];
     }
-    vec![listed, sample.check(backfill, &whole(&start))]
+    let listed = Check::ok(SOURCE, format!("{} may be listed", sample.whole(first)));
+    match sample.search(others, &combinations).await {
+        Ok(()) => vec![listed, sample.check(&starts)],
+        Err(error) => vec![listed, failed_port(LAYOUT, error)],
+    }
 }
 
-async fn page(source: &S3Source, prefix: &str, folders: bool) -> Result<Page, PortError> {
-    source.page(PageRequest { prefix, folders, token: None }).await
+/// One value of each dimension that the YAML names.
+fn named(backfill: &Backfill, pick: usize) -> Known {
+    let all = backfill.spec.source().dimensions().iter();
+    all.filter_map(|(name, values)| Some((name.clone(), spread(values, pick)?.clone()))).collect()
 }
 
-/// The first value of each dimension that the YAML names.
-fn first_values(backfill: &Backfill) -> BTreeMap<String, String> {
-    let named = backfill.spec.source().dimensions().iter();
-    named.filter_map(|(name, values)| Some((name.clone(), values.first()?.clone()))).collect()
+/// The first, the middle or the last.
+fn spread<T>(all: &[T], pick: usize) -> Option<&T> {
+    all.get(pick * all.len().saturating_sub(1) / (PICKS - 1))
 }
 
-impl Sample {
-    fn take(&mut self, backfill: &Backfill, page: &Page) {
-        for object in &page.objects {
-            self.add(backfill, object);
-        }
+impl Sample<'_> {
+    /// Where the keys with these values begin, whatever their day.
+    fn start(&self, known: &Known) -> String {
+        format!("{}{}", self.backfill.root, self.backfill.spec.source().layout().fixed_prefix(known))
     }
 
-    fn add(&mut self, backfill: &Backfill, object: &ListedObject) {
-        let source = backfill.spec.source();
-        let relative = object.key.strip_prefix(&backfill.root).unwrap_or(&object.key);
+    fn whole(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.backfill.bucket)
+    }
+
+    async fn page(&self, prefix: &str, folders: bool) -> Result<Page, PortError> {
+        self.source.page(PageRequest { prefix, folders, token: None }).await
+    }
+
+    async fn read(&mut self, prefix: &str) -> Result<(), PortError> {
+        let page = self.page(prefix, false).await?;
+        self.more |= page.next.is_some();
+        page.objects.iter().for_each(|object| self.add(object));
+        Ok(())
+    }
+
+    fn add(&mut self, object: &ListedObject) {
+        let source = self.backfill.spec.source();
+        let relative = object.key.strip_prefix(&self.backfill.root).unwrap_or(&object.key);
         if relative.ends_with('/') && object.size == 0 {
             return;
         }
@@ -87,69 +108,75 @@ impl Sample {
         }
     }
 
-    /// Goes down the folders to one combination of values, and looks at its first, middle and last day.
-    async fn go_on(
-        &mut self,
-        backfill: &Backfill,
-        source: &S3Source,
-        mut known: BTreeMap<String, String>,
-    ) -> Result<(), PortError> {
-        let spec = backfill.spec.source();
-        let layout = spec.layout();
-        while let Some(prefix) = layout.next_discovery(&known) {
-            let page = page(source, &format!("{}{prefix}", backfill.root), true).await?;
-            let relative = |folder: &'_ String| folder.strip_prefix(&backfill.root).map(ToOwned::to_owned);
-            let mut learned = page
-                .prefixes
-                .iter()
-                .filter_map(relative)
-                .filter_map(|folder| layout.discover(&known, &folder));
-            match learned.next() {
-                Some(more) => known = more,
-                None => return Ok(()),
+    /// Looks further, until there is a key that follows the layout.
+    async fn search(&mut self, starts: &[String], combinations: &[Known]) -> Result<(), PortError> {
+        for start in starts {
+            if self.good.is_none() {
+                self.read(start).await?;
             }
         }
-        let days: Vec<_> = backfill.spec.window().days(Utc::now(), spec.settle()).collect();
-        for at in [0, days.len() / 2, days.len().saturating_sub(1)] {
-            let Some(day) = days.get(at) else { break };
-            let prefix = format!("{}{}", backfill.root, layout.day_prefix(&known, *day));
-            self.take(backfill, &page(source, &prefix, false).await?);
-            if self.good.is_some() {
-                break;
+        // Where pages were full, what was seen of them may all be something else's.
+        for pick in 0..PICKS {
+            if let Some(known) = spread(combinations, pick).filter(|_| self.good.is_none() && self.more) {
+                self.descend(known.clone(), pick).await?;
             }
         }
         Ok(())
     }
 
-    fn check(self, backfill: &Backfill, start: &str) -> Check {
-        let template = backfill.spec.source().layout().template();
-        let whole = |key: String| format!("s3://{}/{key}", backfill.bucket);
-        if let Some((key, partition)) = self.good {
-            return Check::ok(LAYOUT, format!("{} is of {partition}", whole(key)));
+    /// Goes down the folders to one combination of values, and looks at some of its days.
+    async fn descend(&mut self, mut known: Known, pick: usize) -> Result<(), PortError> {
+        let spec = self.backfill.spec.source();
+        let layout = spec.layout();
+        while let Some(prefix) = layout.next_discovery(&known) {
+            let page = self.page(&format!("{}{prefix}", self.backfill.root), true).await?;
+            let relative = page.prefixes.iter().filter_map(|p| p.strip_prefix(&self.backfill.root));
+            let learned: Vec<_> = relative.filter_map(|folder| layout.discover(&known, folder)).collect();
+            match spread(&learned, pick) {
+                Some(more) => known = more.clone(),
+                None => return Ok(()),
+            }
         }
-        match (self.filtered, self.stray) {
+        let days: Vec<NaiveDate> = self.backfill.spec.window().days(Utc::now(), spec.settle()).collect();
+        for day in (0..PICKS).filter_map(|pick| spread(&days, pick)) {
+            if self.good.is_none() {
+                self.read(&format!("{}{}", self.backfill.root, layout.day_prefix(&known, *day))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, starts: &[String]) -> Check {
+        let template = self.backfill.spec.source().layout().template();
+        if let Some((key, partition)) = &self.good {
+            return Check::ok(LAYOUT, format!("{} is of {partition}", self.whole(key)));
+        }
+        match (&self.filtered, &self.stray) {
             (Some(key), _) => Check::failed(
                 LAYOUT,
                 format!(
                     "source.include and source.exclude leave out every key that was seen, such as {}",
-                    whole(key)
+                    self.whole(key)
                 ),
                 "correct the patterns: they are looked for anywhere in the whole key",
             ),
             (None, Some(key)) => Check::failed(
                 LAYOUT,
                 format!(
-                    "none of {} keys that were seen follows {template}, such as {}",
+                    "of {} keys that were seen none follows {template}, such as {}",
                     self.objects,
-                    whole(key)
+                    self.whole(key)
                 ),
                 "write source.layout as the keys read, below source.uri",
             ),
-            (None, None) => Check::failed(
-                LAYOUT,
-                format!("there is no object below {start}"),
-                "check source.uri and what source.layout begins with",
-            ),
+            (None, None) => {
+                let starts: Vec<String> = starts.iter().map(|start| self.whole(start)).collect();
+                Check::failed(
+                    LAYOUT,
+                    format!("there is no object below {}", starts.join(", ")),
+                    "check source.uri, source.dimensions and what source.layout begins with",
+                )
+            }
         }
     }
 }

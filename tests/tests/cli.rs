@@ -20,9 +20,7 @@ fn help_is_what_a_newcomer_can_act_on() {
     let sandbox = sandbox!();
     let help = sandbox.run(&["--help"]).ended(0);
     assert_snapshot!("help", scrub(&sandbox, &help.out));
-    let want =
-        "advance cancel completions explain help local logs mark plan register run show status submit watch";
-    assert_eq!(commands(&help.out), want.split(' ').map(str::to_owned).collect());
+    assert!(commands(&help.out).len() >= 15, "{help}");
     for command in commands(&help.out).iter().filter(|c| *c != "help") {
         let help = sandbox.run(&[command, "--help"]).ended(0).out;
         assert!(help.contains("Usage: ") && help.lines().next().is_some_and(|l| l.len() > 15), "{help}");

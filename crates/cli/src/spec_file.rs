@@ -1,7 +1,7 @@
 //! The YAML door: the only place that reads YAML.
 //!
-//! Text becomes a tree of nodes that know where they stand ([`node`]), the tree becomes the parts of a spec
-//! ([`wire`]), and core says what they mean. Whatever is wrong on that way (the syntax, a name, a type, a meaning) ends as a report with the
+//! Text becomes a tree of nodes that know where they stand (`node`), the tree becomes the parts of a spec
+//! (`wire`), and core says what they mean. Whatever is wrong on that way (the syntax, a name, a type, a meaning) ends as a report with the
 //! line, a caret and what to write instead; all that can be found is reported at once.
 
 mod definition;

@@ -18,7 +18,7 @@ use dayfill_engine::adapters::SystemClock;
 use dayfill_engine::ports::{
     Created, ErrorKind, Journal, PageRequest, Queue, SeenState, SendBy, Sent, Source,
 };
-use dayfill_local::{LimitMeans, LocalConfig, LocalEngine};
+use dayfill_local::{LimitMeans, LocalConfig, LocalEngine, Runner};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -40,6 +40,7 @@ async fn engine(folder: &TempDir) -> (LocalEngine, Connection) {
         dispatch: false,
         guard: Vec::new(),
         record: None,
+        runner: Runner::Process,
         limit: LimitMeans::Auto,
     };
     let engine = LocalEngine::start(config).await.unwrap();

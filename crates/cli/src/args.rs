@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use dayfill_core::partition::PartitionId;
 use dayfill_core::plan::Only;
 use dayfill_core::spec::EngineKind;
-use dayfill_local::LimitMeans;
+use dayfill_local::{LimitMeans, Runner};
 
 const EXIT_CODES: &str = "\
 Exit codes, the first that applies:
@@ -337,6 +337,24 @@ pub struct RegisterArgs {
     pub profile: Option<String>,
 }
 
+/// How jobs are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RunnerArg {
+    /// As processes of this user, whatever image they name.
+    Process,
+    /// As containers of their image, through the `docker` command, on this machine's network.
+    Docker,
+}
+
+impl From<RunnerArg> for Runner {
+    fn from(arg: RunnerArg) -> Self {
+        match arg {
+            RunnerArg::Process => Self::Process,
+            RunnerArg::Docker => Self::Docker,
+        }
+    }
+}
+
 /// How jobs are held to their memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LimitArg {
@@ -385,7 +403,10 @@ pub struct LocalArgs {
     /// How far the date of a signature may be off.
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
     pub signature_age: std::time::Duration,
-    /// How jobs are held to their memory.
+    /// How jobs are run.
+    #[arg(long, value_enum, default_value_t = RunnerArg::Process)]
+    pub runner: RunnerArg,
+    /// How jobs that run as processes are held to their memory.
     #[arg(long, value_enum, default_value_t = LimitArg::Auto)]
     pub limit: LimitArg,
     /// Append every call of Batch to this file, a JSON line each.

@@ -13,7 +13,7 @@ use dayfill_core::plan::{Place, RunsOn};
 use dayfill_engine::adapters::{FolderJournal, SystemClock};
 use dayfill_engine::book::Book;
 use dayfill_engine::ports::{Bounds, Journal, Queue};
-use dayfill_local::{Endpoint, LimitMeans, LocalConfig, LocalEngine, StartError, machine};
+use dayfill_local::{Endpoint, LimitMeans, LocalConfig, LocalEngine, Runner, StartError, machine};
 
 use crate::error::{Exit, Failure, chain};
 
@@ -161,6 +161,7 @@ pub async fn reach(
                 dispatch: jobs == Jobs::Run,
                 guard: guard_command()?,
                 record: None,
+                runner: Runner::Process,
                 limit: LimitMeans::Auto,
             };
             let (endpoint, engine) = start_or_attach(config).await?;

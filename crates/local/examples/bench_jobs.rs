@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dayfill_local::{Batch, BatchConfig, LimitMeans, guard_main, machine};
+use dayfill_local::{Batch, BatchConfig, LimitMeans, Runner, guard_main, machine};
 use serde_json::{Value, json};
 
 const JOBS: usize = 1_000;
@@ -53,6 +53,7 @@ async fn through_the_engine(jobs: usize, vcpus: u32) -> Result<Duration, Box<dyn
         account: "000000000000".to_owned(),
         guard: vec![std::env::current_exe()?.into(), GUARD.into()],
         dispatch: true,
+        runner: Runner::Process,
         limit: LimitMeans::Auto,
         record: None,
         second: Duration::from_secs(1),

@@ -12,16 +12,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::api::{self, Call};
 use crate::engine::{Engine, EngineConfig};
+use crate::guard::claim;
+use crate::guard::protocol::News;
 use crate::limit::cgroup::{self, CgroupError, Home};
 use crate::limit::{LimitMeans, Limits};
 use crate::logs::{Logs, RunTimes};
 use crate::names::{Names, engine_id};
-use crate::process::{self, Runner};
+use crate::process::{self, GuardLink};
+use crate::runner::{Owner, Runner};
 use crate::scheduler::{Capacity, Millis};
 use crate::table::TableError;
 
@@ -51,7 +55,9 @@ pub struct BatchConfig {
     pub guard: Vec<OsString>,
     /// Whether jobs are started. With `false` they wait in RUNNABLE.
     pub dispatch: bool,
-    /// Who is to hold jobs to their memory.
+    /// How jobs are run.
+    pub runner: Runner,
+    /// Who is to hold jobs to their memory, where they run as processes.
     pub limit: LimitMeans,
     /// A file that every call of Batch is appended to, a JSON line each: `{"operation","request","response"}`, or
     /// `"error"` in place of the response.
@@ -84,6 +90,9 @@ pub enum OpenError {
     /// Memory cannot be limited in the way that was asked for.
     #[error("jobs cannot be held to their memory by control groups")]
     Cgroup(#[from] CgroupError),
+    /// Jobs are to run as containers, and there is nothing that runs containers.
+    #[error("no Docker engine answers: {0}")]
+    Docker(String),
 }
 
 /// Why the jobs cannot be started.
@@ -97,15 +106,19 @@ pub enum StartError {
     Table(#[source] io::Error),
 }
 
-/// The engine: an AWS Batch whose jobs are processes of this machine.
+/// The engine: an AWS Batch whose jobs are processes or containers of this machine.
 #[derive(Debug)]
 pub struct Batch {
     config: BatchConfig,
     names: Names,
     logs: Logs,
+    // Absolute.
+    dir: PathBuf,
     scratch: PathBuf,
     // The control group of this engine, where the kernel sees to the limits.
     home: Option<Home>,
+    // Whose the containers are, where jobs run as such.
+    owner: Option<Owner>,
     state: Mutex<State>,
     // Something that the driver waits for may have changed.
     wake: Notify,
@@ -118,7 +131,7 @@ pub struct Batch {
 #[derive(Debug)]
 struct State {
     engine: Engine,
-    runner: Option<Runner>,
+    guard: Option<GuardLink>,
     job_env: Vec<(String, String)>,
     closing: bool,
 }
@@ -142,10 +155,15 @@ impl Batch {
         let path = dir.join("jobs.jsonl");
         let engine = EngineConfig { names: names.clone(), machine, second };
         let (mut engine, running) = Engine::open(&path, engine)?;
+        claim::wait_until_free(&dir).map_err(used(&dir))?;
         process::sweep(&running);
         let mark = dir.join("cgroup");
         clear_home(&mark)?;
-        let home = if config.dispatch { open_home(&dir, &mark, config.limit)? } else { None };
+        let processes = config.dispatch && config.runner == Runner::Process;
+        let home = if processes { open_home(&dir, &mark, config.limit)? } else { None };
+        let owner = Owner::of(&dir);
+        owner.clear(&config).map_err(OpenError::Docker)?;
+        let owner = (config.runner == Runner::Docker).then_some(owner);
         let scratch = dir.join("scratch");
         match fs::remove_dir_all(&scratch) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(used(&scratch)(source)),
@@ -163,9 +181,11 @@ impl Batch {
             logs: Logs::new(dir.join("logs")),
             config,
             names,
+            dir,
             scratch,
             home,
-            state: Mutex::new(State { engine, runner: None, job_env: Vec::new(), closing: false }),
+            owner,
+            state: Mutex::new(State { engine, guard: None, job_env: Vec::new(), closing: false }),
             wake: Notify::new(),
             driver: Mutex::new(None),
             record,
@@ -178,10 +198,10 @@ impl Batch {
     #[allow(clippy::unused_async, reason = "to be called where there is a runtime to spawn on")]
     pub async fn start(self: &Arc<Self>, job_env: Vec<(String, String)>) -> Result<(), StartError> {
         let news = if self.config.dispatch {
-            let (runner, news) = Runner::start(&self.config.guard).map_err(StartError::Guard)?;
+            let (guard, news) = self.start_guard().map_err(StartError::Guard)?;
             let mut state = self.lock();
             state.job_env = job_env;
-            state.runner = Some(runner);
+            state.guard = Some(guard);
             state.engine.set_dispatch(now(), true).map_err(StartError::Table)?;
             self.deliver(&mut state);
             Some(news)
@@ -238,9 +258,9 @@ impl Batch {
         {
             let mut state = self.lock();
             state.closing = true;
-            // What is not told any more is read from the table at the next open. Dropping the runner ends the guard.
+            // What is not told any more is read from the table at the next open. Dropping the link ends the guard.
             let _ = state.engine.set_dispatch(now(), false);
-            state.runner = None;
+            state.guard = None;
         }
         self.wake.notify_one();
         let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -260,8 +280,17 @@ impl Batch {
 
     /// Who holds jobs to their memory; nobody where no job is started.
     pub fn limits(&self) -> Option<Limits> {
-        let limits = self.home.as_ref().map_or(Limits::Supervisor, Home::limits);
+        let limits = match (&self.home, self.config.runner) {
+            (_, Runner::Docker) => Limits::Docker,
+            (Some(home), Runner::Process) => home.limits(),
+            (None, Runner::Process) => Limits::Supervisor,
+        };
         self.config.dispatch.then_some(limits)
+    }
+
+    fn start_guard(&self) -> io::Result<(GuardLink, UnboundedReceiver<News>)> {
+        let home = self.home.as_ref().map(Home::path);
+        GuardLink::start(&self.config.guard, &self.dir, home, self.config.runner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,8 +1,8 @@
 //! AWS Batch, its logs and S3 on this machine, for any AWS client.
 //!
 //! [`LocalEngine::start`] listens on one port of 127.0.0.1. What it is asked for is decided by the service that
-//! a request is signed for: Batch (REST JSON), CloudWatch Logs (GetLogEvents) or S3. Jobs run as processes and
-//! find the engine through the same environment variables as any other client.
+//! a request is signed for: Batch (REST JSON), CloudWatch Logs (GetLogEvents) or S3. Jobs run as processes, or as containers,
+//! and find the engine through the same environment variables as any other client.
 //!
 //! **Security.** It runs the commands that job definitions name, with the rights of whoever started it. So it
 //! binds loopback only, answers only to `127.0.0.1` and `localhost` in `Host` (no web page can lead a browser
@@ -18,6 +18,7 @@
 mod api;
 mod auth;
 mod batch;
+mod docker;
 mod endpoint;
 mod engine;
 mod guard;
@@ -27,6 +28,7 @@ mod logs;
 pub mod machine;
 mod names;
 mod process;
+mod runner;
 pub mod scheduler;
 mod server;
 mod table;
@@ -38,4 +40,5 @@ pub use guard::guard_main;
 pub use lake::LakeError;
 pub use limit::cgroup::CgroupError;
 pub use limit::{LimitMeans, Limits};
+pub use runner::Runner;
 pub use server::{LocalConfig, LocalEngine, StartError};

@@ -1,4 +1,4 @@
-//! The runner: the guard as a child of the engine, and what a job is started with.
+//! The guard as a child of the engine, and what a job is started with.
 
 use std::collections::HashSet;
 use std::env;
@@ -14,10 +14,11 @@ use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::guard::protocol::{News, Request, Spawn};
-use crate::guard::{MARK, Tree, processes};
+use crate::guard::{CONTAINERS, MARK, Tree, claim, processes};
+use crate::runner::{Owner, Runner};
 use crate::scheduler::End;
 use crate::table::JobRecord;
-use crate::wire::shapes::{Container, Texts};
+use crate::wire::shapes::Texts;
 
 /// `statusReason` of an attempt whose command ran.
 const EXITED: &str = "Essential container in task exited";
@@ -46,18 +47,25 @@ const INHERITED: [&str; 9] = [
 
 /// A guard that runs. It ends, with all jobs, when this is dropped.
 #[derive(Debug)]
-pub struct Runner {
+pub struct GuardLink {
     requests: UnboundedSender<Request>,
 }
 
-impl Runner {
-    /// Starts a guard. The news end when it does.
-    pub fn start(command: &[OsString]) -> io::Result<(Self, UnboundedReceiver<News>)> {
+impl GuardLink {
+    /// Starts a guard for the engine of this folder and control group, whose jobs are run so. The news end when it does.
+    pub fn start(
+        command: &[OsString],
+        folder: &Path,
+        home: Option<&Path>,
+        runner: Runner,
+    ) -> io::Result<(Self, UnboundedReceiver<News>)> {
         let (program, arguments) =
             command.split_first().ok_or_else(|| io::Error::other("its command line is empty"))?;
         // Its own group: what a terminal sends to the engine must not reach it, it ends when the engine has.
         let mut child = Command::new(program)
             .args(arguments)
+            .args(claim::arguments(folder, home))
+            .args((runner == Runner::Docker).then_some(CONTAINERS))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)
@@ -119,6 +127,8 @@ pub struct Surroundings<'a> {
     pub log: &'a Path,
     /// Its control group.
     pub cgroup: Option<PathBuf>,
+    /// Where containers belong; none where jobs run as processes.
+    pub owner: Option<&'a Owner>,
 }
 
 /// What the guard must start for an attempt; the error is the attempt's end.
@@ -126,28 +136,37 @@ pub fn spawn(job: &JobRecord, around: &Surroundings<'_>) -> Result<Spawn, End> {
     if !job.container.secrets.is_empty() {
         return Err(not_started(NO_SECRETS));
     }
+    let container = around.owner.map(|owner| owner.container(job, around.attempt)).transpose()?;
+    let own = if container.is_some() { Texts::new() } else { process_environment(around.scratch) };
     Ok(Spawn {
         run: around.run.to_owned(),
         command: job.container.command.iter().map(|word| substitute(word, &job.parameters)).collect(),
-        env: environment(job, &job.container, around),
+        env: environment(own, job, around),
         cwd: around.scratch.to_owned(),
         log: around.log.to_owned(),
         limit_kib: job.submission.demand.memory_mib.saturating_mul(1024),
         cgroup: around.cgroup.clone(),
+        container,
     })
 }
 
-// From the weakest to the strongest: the engine's own, what the engine gives, the job's, the service's.
-fn environment(job: &JobRecord, container: &Container, around: &Surroundings<'_>) -> Vec<(String, String)> {
+// What a process gets of this machine; a container has its image for that.
+fn process_environment(scratch: &Path) -> Texts {
     let own = |name: &str| env::var(name).ok();
-    let scratch = around.scratch.to_string_lossy().into_owned();
+    let scratch = scratch.to_string_lossy().into_owned();
     let mut all = Texts::new();
     all.insert("PATH".to_owned(), own("PATH").unwrap_or_else(|| FALLBACK_PATH.to_owned()));
     all.extend(INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), own(name)?))));
     all.insert("HOME".to_owned(), scratch.clone());
     all.insert("TMPDIR".to_owned(), scratch);
+    all
+}
+
+// From the weakest to the strongest: `all`, what the engine gives, the job's, the service's.
+fn environment(mut all: Texts, job: &JobRecord, around: &Surroundings<'_>) -> Vec<(String, String)> {
+    let own = job.container.environment.iter();
     all.extend(around.job_env.iter().cloned());
-    all.extend(container.environment.iter().map(|variable| (variable.name.clone(), variable.value.clone())));
+    all.extend(own.map(|variable| (variable.name.clone(), variable.value.clone())));
     let service = [
         (MARK, job.id.clone()),
         ("AWS_BATCH_JOB_ATTEMPT", around.attempt.to_string()),

@@ -21,6 +21,7 @@ use crate::batch::{self, Batch, BatchConfig};
 use crate::endpoint::{Claim, Endpoint, Unclaimed};
 use crate::lake::{self, Lake, LakeConfig, LakeError};
 use crate::limit::{LimitMeans, Limits};
+use crate::runner::Runner;
 use dispatch::Dispatch;
 
 /// How long a client may take to send the head of a request.
@@ -60,7 +61,9 @@ pub struct LocalConfig {
     pub guard: Vec<OsString>,
     /// A file that every call of Batch is appended to, a JSON line each.
     pub record: Option<PathBuf>,
-    /// Who is to hold jobs to their memory.
+    /// How jobs are run.
+    pub runner: Runner,
+    /// Who is to hold jobs to their memory, where they run as processes.
     pub limit: LimitMeans,
 }
 
@@ -145,6 +148,7 @@ impl LocalEngine {
             account: config.account,
             guard: config.guard,
             dispatch: config.dispatch,
+            runner: config.runner,
             limit: config.limit,
             record: config.record,
             second: Duration::from_secs(1),

@@ -1,11 +1,11 @@
 //! Whatever dies, and however: no process is left, and the table tells what happened.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it should be")]
 
 mod batch_support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -245,7 +245,11 @@ impl Engine {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
         let mut answer = String::new();
         self.answers.read_line(&mut answer).unwrap();
-        serde_json::from_str(&answer).unwrap()
+        serde_json::from_str(&answer).unwrap_or_else(|_| {
+            // What it says at its end.
+            let _ = self.answers.read_to_string(&mut answer);
+            panic!("no answer but {answer}")
+        })
     }
 
     fn submit(&mut self, script: &str, attempts: u32) -> String {

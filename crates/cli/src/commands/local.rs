@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dayfill_aws::{Queues, Settings, connect};
 use dayfill_local::{Endpoint, LocalConfig, LocalEngine, machine};
 
-use crate::args::LocalArgs;
+use crate::args::{LocalArgs, RunnerArg};
 use crate::error::{Exit, Failure, chain};
 use crate::output;
 use crate::site::{LOCAL_ACCOUNT, LOCAL_REGION, guard_command, local_endpoint, machine_mib};
@@ -36,6 +36,7 @@ pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
         dispatch: true,
         guard: guard_command()?,
         record: args.record.clone(),
+        runner: args.runner.into(),
         limit: args.limit.into(),
     };
     let (vcpus, memory_mib) = (config.vcpus, config.memory_mib);
@@ -49,7 +50,11 @@ pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
     }
     output::write(&exports(engine.endpoint()))?;
     eprintln!("# AWS Batch, CloudWatch Logs and S3 over {} on {}", lake.display(), engine.endpoint().url);
-    eprintln!("# jobs run as processes of this user, with {vcpus} vCPUs and {memory_mib} MiB between them");
+    let run_as = match args.runner {
+        RunnerArg::Process => "processes of this user",
+        RunnerArg::Docker => "containers of their image",
+    };
+    eprintln!("# jobs run as {run_as}, with {vcpus} vCPUs and {memory_mib} MiB between them");
     if let Some(limits) = engine.limits() {
         eprintln!("# each is held to its memory by {limits}");
     }

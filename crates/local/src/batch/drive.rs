@@ -10,9 +10,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::{Batch, State, now};
+use crate::docker;
 use crate::guard::protocol::{News, Request};
+use crate::limit::cgroup;
 use crate::names::run_id;
-use crate::process::{self, Runner, Surroundings};
+use crate::process::{self, GuardLink, Surroundings};
 use crate::scheduler::{Effect, Event, JobKey};
 
 // What a power failure may take; a mere death of the process takes nothing.
@@ -104,7 +106,7 @@ impl Batch {
 
     /// Hands to the guard what the engine wants done. Without a guard it waits.
     pub(super) fn deliver(&self, state: &mut State) {
-        while state.runner.is_some() {
+        while state.guard.is_some() {
             let effects = state.engine.take_effects();
             if effects.is_empty() {
                 return;
@@ -130,9 +132,10 @@ impl Batch {
             scratch: &self.scratch.join(&run),
             log: &self.logs.file(&job.record.definition.0, &run),
             cgroup: self.home.as_ref().map(|home| home.leaf(&run)),
+            owner: self.owner.as_ref(),
         };
-        match (process::spawn(&job.record, &around), &state.runner) {
-            (Ok(spawn), Some(runner)) => runner.send(Request::Spawn(Box::new(spawn))),
+        match (process::spawn(&job.record, &around), &state.guard) {
+            (Ok(spawn), Some(guard)) => guard.send(Request::Spawn(Box::new(spawn))),
             (Ok(_), None) => {}
             (Err(end), _) => apply(state, Event::Ended(key, attempt, end)),
         }
@@ -142,18 +145,20 @@ impl Batch {
     async fn replace_guard(self: &Arc<Self>) -> Option<UnboundedReceiver<News>> {
         let running = {
             let mut state = self.lock();
-            state.runner = None;
+            state.guard = None;
             state.engine.active_ids()
         };
-        let home = self.home.clone();
+        let (home, owner) = (self.home.as_ref().map(|home| home.path().to_owned()), self.owner.clone());
         let swept = tokio::task::spawn_blocking(move || {
             process::sweep(&running);
             // A process that is stuck in the kernel keeps its group, and nobody else wants that one.
-            let _ = home.map(|home| home.clear());
+            let _ = home.map(|home| cgroup::clear(&home));
+            // A container that cannot be removed now is at the next start.
+            let _ = owner.map(|owner| docker::remove_all(&owner.engine));
         });
         let _ = swept.await;
         loop {
-            let started = Runner::start(&self.config.guard).ok();
+            let started = self.start_guard().ok();
             if let Some(news) = self.take_up(started)? {
                 return Some(news);
             }
@@ -165,24 +170,24 @@ impl Batch {
     #[allow(clippy::option_option, reason = "there is no end to wait for, or there is nothing yet")]
     fn take_up(
         &self,
-        started: Option<(Runner, UnboundedReceiver<News>)>,
+        started: Option<(GuardLink, UnboundedReceiver<News>)>,
     ) -> Option<Option<UnboundedReceiver<News>>> {
         let mut state = self.lock();
         if state.closing {
             return None;
         }
-        let Some((runner, news)) = started else { return Some(None) };
+        let Some((guard, news)) = started else { return Some(None) };
         // As in `apply`: what cannot be written now is written later, and nothing is started before.
         let _ = state.engine.lose_host(now());
-        state.runner = Some(runner);
+        state.guard = Some(guard);
         self.deliver(&mut state);
         Some(Some(news))
     }
 }
 
 fn send(state: &State, key: JobKey, attempt: u32, request: fn(String) -> Request) {
-    if let (Some(job), Some(runner)) = (state.engine.jobs.get(&key), &state.runner) {
-        runner.send(request(run_id(&job.record.id, attempt)));
+    if let (Some(job), Some(guard)) = (state.engine.jobs.get(&key), &state.guard) {
+        guard.send(request(run_id(&job.record.id, attempt)));
     }
 }
 

@@ -1,6 +1,8 @@
 //! The process that owns the jobs. It is the parent of them all and outlives none of them: when its stdin closes,
 //! because the engine has ended in whatever way, it kills every descendant and ends as well.
 
+pub mod claim;
+mod containers;
 mod enter;
 pub mod processes;
 pub mod protocol;
@@ -8,9 +10,10 @@ mod run;
 mod tree;
 
 use std::collections::{HashMap, HashSet};
+use std::env;
 use std::fs;
 use std::io::{self, BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -34,6 +37,9 @@ pub(crate) use tree::Tree;
 const SCAN_EVERY: Duration = Duration::from_millis(20);
 const KILL_EVERY: Duration = Duration::from_millis(2);
 
+/// The argument with which a guard owns containers instead of processes.
+pub(crate) const CONTAINERS: &str = "--containers";
+
 enum Input {
     Request(Request),
     SomebodyEnded,
@@ -46,6 +52,12 @@ pub fn guard_main() -> ExitCode {
     if let Some(code) = enter::enter() {
         return code;
     }
+    let Some(claim) = claim::take() else { return ExitCode::FAILURE };
+    let page_kib = (rustix::param::page_size() / 1024).max(1) as u64;
+    if env::args_os().any(|argument| argument == CONTAINERS) {
+        containers::serve(page_kib);
+        return ExitCode::SUCCESS;
+    }
     // Without this an orphaned grandchild would become init's, and live on.
     if set_child_subreaper(Some(getpid())).is_err() {
         return ExitCode::FAILURE;
@@ -54,14 +66,15 @@ pub fn guard_main() -> ExitCode {
     let (wake, woken) = mpsc::channel();
     let (reaped, go_on) = mpsc::channel();
     let requests = input.clone();
-    thread::spawn(move || read_requests(&requests));
+    thread::spawn(move || {
+        read_requests(|request| requests.send(request.map_or(Input::EngineGone, Input::Request)).is_ok());
+    });
     thread::spawn(move || watch_children(&input, &woken, &go_on));
-    let page_kib = (rustix::param::page_size() / 1024).max(1) as u64;
     let mut guard = Guard {
         runs: HashMap::new(),
         roots: HashMap::new(),
         page_kib,
-        home: None,
+        home: claim.home.clone(),
         remains: Vec::new(),
         wake,
         reaped,
@@ -70,17 +83,17 @@ pub fn guard_main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn read_requests(inputs: &Sender<Input>) {
+// Hands over every request, and nothing when the engine is gone, as long as `take` wants more.
+fn read_requests(mut take: impl FnMut(Option<Request>) -> bool) {
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
         // A line that was cut is the last one of an engine that is gone.
         let Ok(request) = serde_json::from_str(&line) else { break };
-        if inputs.send(Input::Request(request)).is_err() {
+        if !take(Some(request)) {
             return;
         }
     }
-    // The receiver lives as long as the process.
-    let _ = inputs.send(Input::EngineGone);
+    take(None);
 }
 
 // Only looks, with NOWAIT: the reaping is left to the thread that also sends signals, so that no signal can ever
@@ -169,9 +182,6 @@ impl Guard {
     }
 
     fn spawn(&mut self, spawn: &Spawn) {
-        if self.home.is_none() {
-            self.home = spawn.cgroup.as_deref().and_then(Path::parent).map(Path::to_owned);
-        }
         match Run::spawn(spawn, self.page_kib) {
             Ok(run) => {
                 self.roots.insert(run.root(), spawn.run.clone());

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::docker::Container;
+
 /// The name of one run of a command, unique as long as the guard lives.
 pub type RunId = String;
 
@@ -26,7 +28,7 @@ pub struct Spawn {
     pub run: RunId,
     /// Program and arguments.
     pub command: Vec<String>,
-    /// The whole environment: nothing is inherited.
+    /// The whole environment: nothing is inherited, but from the image.
     pub env: Vec<(String, String)>,
     /// The folder to run in; it is created.
     pub cwd: PathBuf,
@@ -36,6 +38,8 @@ pub struct Spawn {
     pub limit_kib: u64,
     /// The control group that holds it to that; it is created, and removed. Without one the guard does so by itself.
     pub cgroup: Option<PathBuf>,
+    /// The container to run it in, where it is not to be a process of this machine.
+    pub container: Option<Container>,
 }
 
 /// Something that happened to a run.

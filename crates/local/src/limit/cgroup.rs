@@ -35,8 +35,9 @@ pub enum CgroupError {
     },
 }
 
-/// The group of an engine, in which it makes one for each run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The group of an engine, in which it makes one for each run. It is removed when this is dropped, or later by others
+/// if it is still in use then.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Home {
     path: PathBuf,
     limits: Limits,
@@ -54,11 +55,7 @@ impl Home {
         access(place.folder.join(PROCESSES), Access::WRITE_OK).ok()?;
         make(&path).ok()?;
         let home = Self { limits: place.limits, path };
-        if home.try_out().is_err() {
-            home.remove();
-            return None;
-        }
-        Some(home)
+        home.try_out().is_ok().then_some(home)
     }
 
     // What a run needs, all but the run.
@@ -87,19 +84,20 @@ impl Home {
         self.path.join(run)
     }
 
-    /// Kills whatever runs in the groups of runs, and removes them; gives up after some seconds, should a process be
-    /// stuck in the kernel.
-    pub fn clear(&self) -> Result<(), CgroupError> {
-        clear(&self.path)
-    }
-
     /// Removes the group, if nothing is left in it.
     pub fn remove(&self) -> bool {
         gone(&self.path)
     }
 }
 
-/// Kills whatever runs in the groups below `home`, and removes them.
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// Kills whatever runs in the groups below `home`, and removes them; gives up after some seconds, should a process be
+/// stuck in the kernel.
 pub fn clear(home: &Path) -> Result<(), CgroupError> {
     let until = Instant::now() + PATIENCE;
     for entry in fs::read_dir(home).into_iter().flatten().flatten() {
@@ -242,7 +240,7 @@ mod tests {
         assert!(!leaf.oom_killed() && !leaf.remove() && !home.remove());
         // A process that has ended stays in its group until it is reaped, so somebody must do that meanwhile.
         let reaper = thread::spawn(move || sleeper.wait().unwrap());
-        home.clear().unwrap();
+        clear(home.path()).unwrap();
         assert!(!reaper.join().unwrap().success());
         assert!(leaf.pids().is_empty() && home.remove() && !home.path().exists());
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dayfill_local::{Batch, BatchConfig, LimitMeans};
+use dayfill_local::{Batch, BatchConfig, LimitMeans, Runner};
 use serde_json::{Value, json};
 
 /// How long anything may take; on a busy machine everything takes long.
@@ -28,6 +28,7 @@ pub fn config(dir: &Path) -> BatchConfig {
         account: "000000000000".to_owned(),
         guard: vec![env!("CARGO_BIN_EXE_dayfill-local-guard").into()],
         dispatch: true,
+        runner: Runner::Process,
         limit: LimitMeans::Auto,
         record: None,
         second: Duration::from_secs(1),

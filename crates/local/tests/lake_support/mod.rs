@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
-use dayfill_local::{Endpoint, LimitMeans, LocalConfig, LocalEngine, StartError};
+use dayfill_local::{Endpoint, LimitMeans, LocalConfig, LocalEngine, Runner, StartError};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -158,6 +158,7 @@ pub fn config(home: &Path) -> LocalConfig {
         dispatch: false,
         guard: Vec::new(),
         record: None,
+        runner: Runner::Process,
         limit: LimitMeans::Auto,
     }
 }

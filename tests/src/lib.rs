@@ -6,6 +6,8 @@
 // What is asserted of a command may be all that is wanted of it.
 #![allow(clippy::return_self_not_must_use)]
 
+use std::io::Write as _;
+
 pub mod facts;
 pub mod processes;
 pub mod ran;
@@ -32,5 +34,6 @@ macro_rules! sandbox {
 
 /// Says, where nobody can overlook it, that a test did not run.
 pub fn skip(reason: &str) {
-    eprintln!("skipped: {reason}");
+    // Past the harness, which keeps what `eprintln!` says of a test that passes to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }

@@ -7,7 +7,7 @@ mod fault;
 mod message;
 mod proxy;
 
-pub use bench::{Bench, Offset, bounds};
+pub use bench::{Bench, Offset, bounds, short_bounds};
 pub use cloud::Cloud;
 pub use fault::{Answer, Fault, Gate};
 pub use message::Message;

@@ -1,10 +1,12 @@
 //! What is answered to SubmitJob, or not.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use dayfill_engine::advance::Engine;
 use dayfill_tests::processes::BOUND;
 use dayfill_tests::sandbox;
-use dayfill_tests::wire::{Answer, Bench, Call, Cloud, Fault, Gate, Message};
+use dayfill_tests::wire::{Answer, Bench, Call, Cloud, Fault, Gate, Message, short_bounds};
 use futures::future::{join, join_all};
 
 /// What may be heard whether or not the work was done.
@@ -39,7 +41,8 @@ fn waited(engine: &Engine) -> TimeDelta {
 async fn what_was_not_done_is_sent_anew_only_once_it_can_no_longer_arrive() {
     let cloud = Cloud::start(sandbox!(), 1, &[]).await;
     let each = says_nothing().into_iter().map(async |answer| {
-        let bench = Bench::new(&cloud).await;
+        let mut bench = Bench::new(&cloud).await;
+        bench.bounds = short_bounds();
         bench.proxy.on(Call::SubmitJob, 1..=1, Fault::instead(answer.clone()));
         let mut engine = bench.engine().await;
         bench.finish(&mut engine).await;
@@ -138,7 +141,8 @@ async fn only_what_the_service_says_it_throttled_is_sent_again_under_the_same_na
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_throttled_until_its_time_is_up_is_withdrawn() {
     let cloud = Cloud::start(sandbox!(), 1, &[]).await;
-    let bench = Bench::new(&cloud).await;
+    let mut bench = Bench::new(&cloud).await;
+    bench.bounds.send_within = Duration::from_secs(2);
     let throttled = Answer::error(429, "TooManyRequestsException", "Too Many Requests");
     bench.proxy.on(Call::SubmitJob, 1..=u64::MAX, Fault::instead(throttled));
     let mut engine = bench.engine().await;
@@ -185,7 +189,8 @@ async fn what_the_service_refuses_stops_the_backfill_and_is_not_looked_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn past_its_time_a_submission_is_never_transmitted() {
     let cloud = Cloud::start(sandbox!(), 2, &[]).await;
-    let bench = Bench::on_s3(&cloud).await;
+    let mut bench = Bench::on_s3(&cloud).await;
+    bench.bounds.send_within = Duration::from_secs(2);
     let mut engine = bench.engine().await;
     // The intents are stored, and whoever wrote them hears of it only when the time to send them is over.
     let gate = Gate::default();

@@ -2,14 +2,13 @@
 //! what it signs is valid for longer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dayfill_engine::adapters::SystemClock;
 use dayfill_engine::advance::Engine;
 use dayfill_engine::ports::Clock;
 use dayfill_tests::sandbox;
-use dayfill_tests::wire::{Answer, Bench, Call, Cloud, Fault, Offset};
+use dayfill_tests::wire::{Answer, Bench, Call, Cloud, Fault, Offset, short_bounds};
 
 const TEN_MINUTES: TimeDelta = TimeDelta::minutes(10);
 
@@ -80,7 +79,7 @@ async fn what_a_writer_ahead_of_the_store_signed_is_waited_for_longer() {
 async fn nobodys_own_clock_ends_the_wait_for_a_submission() {
     let cloud = Cloud::start(sandbox!(), 1, &[]).await;
     let mut bench = Bench::new(&cloud).await;
-    bench.bounds.grace = Duration::from_secs(4);
+    bench.bounds = short_bounds();
     bench.proxy.on(Call::SubmitJob, 1..=1, Fault::instead(Answer::Dropped));
     let mut behind = bench.engine_by(Arc::new(Offset::by(-TEN_MINUTES))).await;
     behind.advance().await.unwrap();
@@ -88,7 +87,7 @@ async fn nobodys_own_clock_ends_the_wait_for_a_submission() {
     bench.finish(&mut ahead).await;
     let (_, record) = ahead.book().ledger().slices().next().unwrap();
     let waited = record.tries[0].changed.stored_at - record.tries[0].intent.stored_at;
-    assert!(waited > TimeDelta::seconds(4), "{waited}");
+    assert!(waited > TimeDelta::from_std(bench.bounds.grace).unwrap(), "{waited}");
     // The clock of the file system, on which this was measured, is that of the machine.
     assert!((Utc::now() - record.tries[0].changed.stored_at).abs() < TimeDelta::minutes(2));
     let story = bench.story(&cloud.partitions[0]);

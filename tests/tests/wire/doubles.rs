@@ -2,7 +2,7 @@
 
 use dayfill_tests::processes::{BOUND, until};
 use dayfill_tests::sandbox::CHECKSUM;
-use dayfill_tests::wire::{Answer, Bench, Call, Cloud, Fault, Gate};
+use dayfill_tests::wire::{Answer, Bench, Call, Cloud, Fault, Gate, short_bounds};
 use dayfill_tests::{Sandbox, sandbox};
 use serde_json::{Value, json};
 
@@ -42,6 +42,7 @@ async fn of_two_jobs_the_one_that_has_not_started_is_ended() {
     let cloud = Cloud::start(sandbox, 1, &["--vcpus", "1"]).await;
     let day = &cloud.partitions[0];
     let mut bench = Bench::new(&cloud).await;
+    bench.bounds = short_bounds();
     bench.submit_timeout = BOUND;
 
     // One engine waits for the answer about a job that no list shows; another takes it for never arrived.

@@ -12,4 +12,5 @@ mod killed;
 mod lists;
 mod store;
 mod suspended;
+mod table;
 mod together;

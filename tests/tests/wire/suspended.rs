@@ -1,7 +1,7 @@
 //! A process that is stopped between its intent and SubmitJob for longer than grace, as a laptop that sleeps.
 //!
-//! The bounds are those of the local engine: a submission leaves within 5 s, its signature is refused after 3 s more,
-//! and after 9 s it never arrived.
+//! The bounds are those of the local engine: a submission leaves within 5 s, its signature is refused after 5 s more,
+//! and after 11 s it never arrived.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -32,7 +32,7 @@ impl Attached {
         fs::create_dir_all(sandbox.lake().join("state")).unwrap();
         sandbox.spec["window"]["to"] = json!(format!("2018-10-{days:02}"));
         sandbox.save();
-        let server = Server::start(sandbox, &["--signature-age", "3s", "--vcpus", "4"]);
+        let server = Server::start(sandbox, &["--signature-age", "5s", "--vcpus", "4"]);
         let proxy = Proxy::start(server.url());
         // Commands find the engine by the file in its folder; theirs names the proxy.
         let folder = sandbox.root().join("server");

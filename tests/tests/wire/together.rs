@@ -31,7 +31,9 @@ fn two_submit(mut sandbox: Sandbox, state: &str, journal: PathBuf) {
     }
     let facts = Facts::read(&journal);
     facts.each_succeeded_once(&there.partitions);
-    assert_eq!((facts.of("adopted").len(), facts.of("intended").len()), (1, DAYS as usize));
+    // On a very slow machine an intent may be withdrawn, and sent under another name.
+    let sent = facts.of("intended").len() - facts.of("withdrawn").len();
+    assert_eq!((facts.of("adopted").len(), sent), (1, DAYS as usize));
     assert_eq!((there.proxy.count(Call::SubmitJob), there.proxy.submits().len()), (8, 8));
     sandbox.outputs_are_right(&there.partitions);
 }

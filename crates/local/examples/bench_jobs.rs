@@ -1,5 +1,5 @@
-//! What a job costs beside its own work: many jobs of `/bin/true`, once through the engine and once through
-//! `xargs -P`, and how the two compare.
+//! What a job costs beside its own work: many jobs of `/bin/true` through the engine, held to their memory by the
+//! supervisor and where possible by the kernel, and through `xargs -P`; and how they compare.
 //!
 //! `cargo run --release -p dayfill-local --example bench_jobs [JOBS]`
 
@@ -32,18 +32,24 @@ fn main() -> ExitCode {
 
 fn run(jobs: usize) -> Result<(), Box<dyn Error>> {
     let vcpus = machine::vcpus();
-    let engine = tokio::runtime::Runtime::new()?.block_on(through_the_engine(jobs, vcpus))?;
+    let engine = |limit| tokio::runtime::Runtime::new()?.block_on(through_the_engine(jobs, vcpus, limit));
     let xargs = through_xargs(jobs, vcpus)?;
     println!("{jobs} jobs of /bin/true, {vcpus} at once");
-    for (name, took) in [("engine", engine), ("xargs", xargs)] {
+    let show = |name: &str, took: Duration| {
         let each = took.as_secs_f64() * 1000.0 / jobs.max(1) as f64;
-        println!("{name:8} {:7.2} s {each:7.2} ms each", took.as_secs_f64());
+        let ratio = took.as_secs_f64() / xargs.as_secs_f64();
+        println!("{name:20} {:7.2} s {each:7.2} ms each {ratio:7.2}", took.as_secs_f64());
+    };
+    show("engine, supervisor", engine(LimitMeans::Supervisor)?);
+    match engine(LimitMeans::Cgroup) {
+        Ok(took) => show("engine, kernel", took),
+        Err(why) => println!("engine, kernel       {why}"),
     }
-    println!("ratio    {:7.2}", engine.as_secs_f64() / xargs.as_secs_f64());
+    show("xargs", xargs);
     Ok(())
 }
 
-async fn through_the_engine(jobs: usize, vcpus: u32) -> Result<Duration, Box<dyn Error>> {
+async fn through_the_engine(jobs: usize, vcpus: u32, limit: LimitMeans) -> Result<Duration, Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let batch = Batch::open(BatchConfig {
         dir: dir.path().to_owned(),
@@ -54,7 +60,7 @@ async fn through_the_engine(jobs: usize, vcpus: u32) -> Result<Duration, Box<dyn
         guard: vec![std::env::current_exe()?.into(), GUARD.into()],
         dispatch: true,
         runner: Runner::Process,
-        limit: LimitMeans::Auto,
+        limit,
         record: None,
         second: Duration::from_secs(1),
     })?;

@@ -40,7 +40,7 @@ pub struct Totals {
     pub vcpus: u64,
     /// Median, 95th percentile and maximum of the bytes of days with objects.
     pub skew: Option<Skew>,
-    /// Days over [`OUTLIER`] times the median of days with objects, largest first.
+    /// Days over ten times the median of days with objects, largest first.
     pub outliers: Vec<Outlier>,
     /// Runs of days without objects between days with objects, longest first.
     pub gaps: Vec<Gap>,

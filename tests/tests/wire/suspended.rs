@@ -49,6 +49,17 @@ fn redirect(file: &Path, url: &str) {
     fs::write(file, endpoint.to_string()).unwrap();
 }
 
+/// Stops a process, and waits until none of its threads runs.
+fn stop(child: &Child) {
+    signal(child, Signal::STOP);
+    let tasks = format!("/proc/{}/task", child.id());
+    let is_stopped = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+    until("it is stopped", || {
+        let threads = fs::read_dir(&tasks).unwrap().map(|t| t.unwrap().path().join("stat"));
+        threads.into_iter().all(|stat| fs::read_to_string(stat).is_ok_and(is_stopped))
+    });
+}
+
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
 }
@@ -64,7 +75,7 @@ fn stopped_before_the_request_it_sends_nothing_when_it_goes_on() {
     proxy.on(Call::WriteSegment, 2..=2, Fault::after(Answer::Real).held_after(&gate));
     let stopped = sandbox.spawn(&SUBMIT);
     until("the intents are stored", || gate.reached() == 1);
-    signal(&stopped.0, Signal::STOP);
+    stop(&stopped.0);
     gate.open();
     let intended = names(&facts());
 
@@ -91,7 +102,7 @@ fn stopped_with_the_request_on_its_way_the_signature_dies_of_age() {
     proxy.on(Call::SubmitJob, 1..=1, Fault::after(Answer::Real).held_before(&gate));
     let stopped = sandbox.spawn(&SUBMIT);
     until("the request is on its way", || gate.reached() == 1);
-    signal(&stopped.0, Signal::STOP);
+    stop(&stopped.0);
 
     sandbox.run(&["watch", "backfill.yaml"]).ended(0);
     assert_eq!(sandbox.facts().of("never_arrived").len(), 1);

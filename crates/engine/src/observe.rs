@@ -213,8 +213,14 @@ fn asked(ledger: &Ledger, which: impl Fn(&Try) -> bool) -> Vec<Asked> {
 
 /// Whether a submission can no longer arrive. A writer whose clock is ahead signs for later, and is waited for longer.
 fn cannot_arrive(asked: &Asked, bounds: Bounds, now: DateTime<Utc>) -> bool {
-    bounds.forgotten_before.is_some_and(|at| asked.intent_at < at)
-        || now - asked.intent_at > delta(bounds.grace) + asked.ahead
+    let stored_by = latest(asked.intent_at);
+    bounds.forgotten_before.is_some_and(|at| stored_by <= at)
+        || now - stored_by > delta(bounds.grace) + asked.ahead
+}
+
+/// The latest moment that a store may mean: S3 tells whole seconds, and cuts off the rest.
+fn latest(told: DateTime<Utc>) -> DateTime<Utc> {
+    if told.timestamp_subsec_nanos() == 0 { told + TimeDelta::seconds(1) } else { told }
 }
 
 fn delta(span: Duration) -> TimeDelta {

@@ -337,3 +337,37 @@ mod tails {
         }
     }
 }
+
+mod arrival {
+    use super::*;
+    use crate::ports::Queue;
+
+    fn asked(intent_at: DateTime<Utc>) -> Asked {
+        Asked {
+            name: JobName::from_text("df-1"),
+            queue: String::new(),
+            prefix: String::new(),
+            job_id: None,
+            intent_at,
+            ahead: TimeDelta::zero(),
+            changed_at: intent_at,
+        }
+    }
+
+    fn bounds() -> Bounds {
+        World::new().cloud.bounds()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_in_whole_seconds_may_mean_the_end_of_its_second() {
+        let ms = |ms: i64| DateTime::from_timestamp_millis(1_540_000_000_000 + ms).unwrap();
+        let started_at = |at| Bounds { forgotten_before: Some(ms(at)), ..bounds() };
+        // Stored at 0.7 s and told as 0 s, while the engine that could have taken it started at 0.5 s.
+        assert!(!cannot_arrive(&asked(ms(0)), started_at(500), ms(800)));
+        assert!(cannot_arrive(&asked(ms(0)), started_at(1000), ms(1100)));
+        assert!(cannot_arrive(&asked(ms(400)), started_at(500), ms(800)), "a file's time is exact");
+        let grace = bounds().grace.as_millis() as i64;
+        assert!(!cannot_arrive(&asked(ms(0)), bounds(), ms(grace + 1000)));
+        assert!(cannot_arrive(&asked(ms(0)), bounds(), ms(grace + 1001)));
+    }
+}

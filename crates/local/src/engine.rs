@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::names::{Names, instance_id, run_id};
-use crate::scheduler::{Capacity, Effect, Event, JobKey, JobState, Millis, Queue, Scheduler, Settings};
+use crate::scheduler::{
+    Capacity, Effect, Event, JobKey, JobState, Millis, Queue, Scheduler, Settings, Summary,
+};
 use crate::table::{
     DefinitionRecord, EnvironmentRecord, JobRecord, Progress, QueueRecord, Record, Table, TableError,
 };
@@ -36,8 +39,12 @@ pub struct EngineConfig {
 /// A job and what the engine adds to the scheduler's knowledge of it.
 #[derive(Debug)]
 pub struct Job {
-    /// All about it that does not change.
-    pub record: JobRecord,
+    /// Its number.
+    pub key: JobKey,
+    /// All about it that does not change; of a child, what it shares with its array.
+    pub record: Arc<JobRecord>,
+    /// Its place in its array; none where it is no child.
+    pub index: Option<u32>,
     /// The most memory that attempts held, in KiB.
     pub peaks: BTreeMap<u32, u64>,
     /// The made-up hosts of attempts.
@@ -45,9 +52,25 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job that has made no attempt.
-    pub fn new(record: JobRecord) -> Self {
-        Self { record, peaks: BTreeMap::new(), hosts: BTreeMap::new() }
+    /// A job that has made no attempt, and its children if it is an array.
+    pub fn family(record: JobRecord) -> impl Iterator<Item = Self> {
+        let record = Arc::new(record);
+        let size = record.submission.array.as_ref().map_or(0, |array| array.size);
+        std::iter::once(None).chain((0..size).map(Some)).map(move |index| Self {
+            key: index.map_or(record.key, |index| record.key.child(index)),
+            record: Arc::clone(&record),
+            index,
+            peaks: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> String {
+        match self.index {
+            Some(index) => format!("{}:{index}", self.record.id),
+            None => self.record.id.clone(),
+        }
     }
 }
 
@@ -101,8 +124,7 @@ impl Engine {
             engine.create_defaults().map_err(|source| TableError::Io { path: path.to_owned(), source })?;
         }
         let active = engine.scheduler.active();
-        let running =
-            active.filter_map(|key| engine.jobs.get(&key)).map(|job| job.record.id.clone()).collect();
+        let running = active.filter_map(|key| engine.jobs.get(&key)).map(Job::id).collect();
         Ok((engine, running))
     }
 
@@ -115,11 +137,7 @@ impl Engine {
                 Record::Environment(environment) => self.keep_environment(environment),
                 Record::Queue(queue) => self.keep_queue(queue),
                 Record::Definition(definition) => self.keep_definition(*definition),
-                Record::Job(record) => {
-                    let (key, id) = (record.key, record.id.clone());
-                    self.ids.insert(id, key);
-                    self.jobs.insert(key, Job::new(*record));
-                }
+                Record::Job(record) => self.keep_job(*record),
                 Record::State(key, progress) => {
                     if let Some(job) = self.jobs.get_mut(&key) {
                         (job.peaks, job.hosts) = (progress.peaks, progress.hosts);
@@ -132,9 +150,13 @@ impl Engine {
         for (key, job) in &self.jobs {
             let state = states.remove(key).unwrap_or_else(|| JobState::new(job.record.created_at));
             for attempt in 1..=state.attempt() {
-                self.runs.insert(run_id(&job.record.id, attempt), (*key, attempt));
+                self.runs.insert(run_id(&job.id(), attempt), (*key, attempt));
             }
-            self.scheduler.restore(*key, job.record.submission.clone(), state);
+            // Parents have lower numbers than their children.
+            match job.index {
+                Some(index) => self.scheduler.restore_child(job.record.key, index, state),
+                None => self.scheduler.restore(*key, job.record.submission.clone(), state),
+            }
         }
     }
 
@@ -190,7 +212,7 @@ impl Engine {
                 && let Some(job) = self.jobs.get_mut(key)
             {
                 job.hosts.insert(*attempt, self.host.clone());
-                self.runs.insert(run_id(&job.record.id, *attempt), (*key, *attempt));
+                self.runs.insert(run_id(&job.id(), *attempt), (*key, *attempt));
             }
         }
         self.outbox.extend(effects);
@@ -218,7 +240,7 @@ impl Engine {
     /// The ids of the jobs that a runner has.
     pub fn active_ids(&self) -> Vec<String> {
         let jobs = self.scheduler.active().filter_map(|key| self.jobs.get(&key));
-        jobs.map(|job| job.record.id.clone()).collect()
+        jobs.map(Job::id).collect()
     }
 
     /// How far a job has come.
@@ -259,6 +281,28 @@ impl Engine {
     /// The number of the next job.
     pub(crate) fn next_key(&self) -> JobKey {
         JobKey(self.jobs.last_key_value().map_or(1, |(key, _)| key.0 + 1))
+    }
+
+    /// The job of this id or ARN.
+    pub(crate) fn find(&self, text: &str) -> Option<&Job> {
+        let id = self.config.names.short("job", text);
+        if let Some(key) = self.ids.get(id) {
+            return self.jobs.get(key);
+        }
+        let (parent, index) = id.rsplit_once(':')?;
+        let key = self.ids.get(parent)?.child(index.parse().ok()?);
+        // Whatever has that number, and any other way to write it, is nobody's id.
+        self.jobs.get(&key).filter(|job| job.id() == id)
+    }
+
+    /// How the children of an array fare.
+    pub(crate) fn summary(&self, key: JobKey) -> Option<Summary> {
+        self.scheduler.summary(key)
+    }
+
+    pub(crate) fn keep_job(&mut self, record: JobRecord) {
+        self.ids.insert(record.id.clone(), record.key);
+        self.jobs.extend(Job::family(record).map(|job| (job.key, job)));
     }
 
     pub(crate) fn keep_environment(&mut self, environment: EnvironmentRecord) {
@@ -312,11 +356,13 @@ impl Engine {
 
     fn all_records(&self) -> Vec<Record> {
         let definitions = self.definitions.values().flat_map(BTreeMap::values);
+        // Children have no record of their own.
+        let alone = self.jobs.values().filter(|job| job.index.is_none());
         std::iter::once(Record::Host(self.host.clone()))
             .chain(self.environments.values().cloned().map(Record::Environment))
             .chain(self.queues.values().cloned().map(Record::Queue))
             .chain(definitions.map(|definition| Record::Definition(Box::new(definition.clone()))))
-            .chain(self.jobs.values().map(|job| Record::Job(Box::new(job.record.clone()))))
+            .chain(alone.map(|job| Record::Job(Box::new(JobRecord::clone(&job.record)))))
             .chain(self.jobs.keys().filter_map(|key| self.progress(*key)))
             .chain(self.tags.iter().map(|(arn, tags)| Record::Tags(arn.clone(), tags.clone())))
             .collect()

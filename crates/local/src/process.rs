@@ -13,11 +13,11 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::engine::Job;
 use crate::guard::protocol::{News, Request, Spawn};
 use crate::guard::{CONTAINERS, MARK, Tree, claim, processes};
 use crate::runner::{Owner, Runner};
 use crate::scheduler::End;
-use crate::table::JobRecord;
 use crate::wire::shapes::Texts;
 
 /// `statusReason` of an attempt whose command ran.
@@ -132,19 +132,20 @@ pub struct Surroundings<'a> {
 }
 
 /// What the guard must start for an attempt; the error is the attempt's end.
-pub fn spawn(job: &JobRecord, around: &Surroundings<'_>) -> Result<Spawn, End> {
-    if !job.container.secrets.is_empty() {
+pub fn spawn(job: &Job, around: &Surroundings<'_>) -> Result<Spawn, End> {
+    let record = &job.record;
+    if !record.container.secrets.is_empty() {
         return Err(not_started(NO_SECRETS));
     }
     let container = around.owner.map(|owner| owner.container(job, around.attempt)).transpose()?;
     let own = if container.is_some() { Texts::new() } else { process_environment(around.scratch) };
     Ok(Spawn {
         run: around.run.to_owned(),
-        command: job.container.command.iter().map(|word| substitute(word, &job.parameters)).collect(),
+        command: record.container.command.iter().map(|word| substitute(word, &record.parameters)).collect(),
         env: environment(own, job, around),
         cwd: around.scratch.to_owned(),
         log: around.log.to_owned(),
-        limit_kib: job.submission.demand.memory_mib.saturating_mul(1024),
+        limit_kib: record.submission.demand.memory_mib.saturating_mul(1024),
         cgroup: around.cgroup.clone(),
         container,
     })
@@ -163,18 +164,19 @@ fn process_environment(scratch: &Path) -> Texts {
 }
 
 // From the weakest to the strongest: `all`, what the engine gives, the job's, the service's.
-fn environment(mut all: Texts, job: &JobRecord, around: &Surroundings<'_>) -> Vec<(String, String)> {
-    let own = job.container.environment.iter();
+fn environment(mut all: Texts, job: &Job, around: &Surroundings<'_>) -> Vec<(String, String)> {
+    let own = job.record.container.environment.iter();
     all.extend(around.job_env.iter().cloned());
     all.extend(own.map(|variable| (variable.name.clone(), variable.value.clone())));
     let service = [
-        (MARK, job.id.clone()),
+        (MARK, job.id()),
         ("AWS_BATCH_JOB_ATTEMPT", around.attempt.to_string()),
-        ("AWS_BATCH_JQ_NAME", job.submission.queue.clone()),
+        ("AWS_BATCH_JQ_NAME", job.record.submission.queue.clone()),
         ("AWS_BATCH_CE_NAME", around.environment.to_owned()),
         ("AWS_EXECUTION_ENV", "AWS_ECS_EC2".to_owned()),
     ];
     all.extend(service.map(|(name, value)| (name.to_owned(), value)));
+    all.extend(job.index.map(|index| ("AWS_BATCH_JOB_ARRAY_INDEX".to_owned(), index.to_string())));
     all.into_iter().collect()
 }
 

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::batch::BatchConfig;
 use crate::docker::{self, Container};
+use crate::engine::Job;
 use crate::names::engine_id;
 use crate::process::not_started;
 use crate::scheduler::End;
-use crate::table::JobRecord;
 use crate::wire::shapes::Container as Properties;
 
 /// How jobs are run.
@@ -66,19 +66,19 @@ impl Owner {
     }
 
     /// The container for an attempt of a job; the error is the attempt's end.
-    pub fn container(&self, job: &JobRecord, attempt: u32) -> Result<Container, End> {
-        let Some(image) = job.container.image.clone().filter(|image| !image.is_empty()) else {
+    pub fn container(&self, job: &Job, attempt: u32) -> Result<Container, End> {
+        let Some(image) = job.record.container.image.clone().filter(|image| !image.is_empty()) else {
             return Err(not_started("CannotPullContainerError: the job definition names no image"));
         };
         Ok(Container {
-            name: format!("dayfill-{}-{attempt}", job.id.replace(':', ".")),
+            name: format!("dayfill-{}-{attempt}", job.id().replace(':', ".")),
             image,
             engine: self.engine.clone(),
             folder: self.folder.to_string_lossy().into_owned(),
-            job: job.id.clone(),
+            job: job.id(),
             // Fewer than two the kernel does not know.
-            cpu_shares: (job.submission.demand.milli_vcpus.saturating_mul(1024) / 1000).max(2),
-            options: options(&job.container),
+            cpu_shares: (job.record.submission.demand.milli_vcpus.saturating_mul(1024) / 1000).max(2),
+            options: options(&job.record.container),
         })
     }
 }

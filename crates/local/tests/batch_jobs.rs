@@ -227,6 +227,55 @@ async fn terminate_and_cancel_do_what_their_names_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_children_of_an_array_know_their_index() {
+    let rig = Rig::open().await;
+    let script =
+        "echo $AWS_BATCH_JOB_ID of $AWS_BATCH_JOB_ARRAY_INDEX; test $AWS_BATCH_JOB_ARRAY_INDEX != $FAILS";
+    rig.register("array", &["sh", "-c", script], json!({})).await;
+    let fails = |index: &str| json!({ "environment": [{ "name": "FAILS", "value": index }] });
+    let of = |index: &str| {
+        json!({ "jobDefinition": "array", "arrayProperties": { "size": 4 }, "containerOverrides": fails(index),
+            "retryStrategy": { "attempts": 2 } })
+    };
+    let (good, bad) = (rig.submit(of("none")).await, rig.submit(of("2")).await);
+    let detail = rig.until_over(&good).await;
+    assert_eq!(detail["status"], "SUCCEEDED", "{detail:#}");
+    assert_eq!(detail["arrayProperties"]["statusSummary"]["SUCCEEDED"], 4);
+    for index in 0..4 {
+        let child = rig.describe(&format!("{good}:{index}")).await;
+        assert_eq!(rig.log(&child).await, [format!("{good}:{index} of {index}")]);
+    }
+    let detail = rig.until_over(&bad).await;
+    assert_eq!(detail["status"], "FAILED");
+    assert_eq!(detail["statusReason"], "Array Child Job failed");
+    let summary = &detail["arrayProperties"]["statusSummary"];
+    assert_eq!((&summary["SUCCEEDED"], &summary["FAILED"]), (&json!(3), &json!(1)));
+    let child = rig.describe(&format!("{bad}:2")).await;
+    assert_eq!((attempts(&child).len(), &child["container"]["exitCode"]), (2, &json!(1)));
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_array_that_is_terminated_leaves_no_process() {
+    let rig = Rig::open().await;
+    rig.register("long", &["sleep", "600"], json!({})).await;
+    let request = json!({ "jobDefinition": "long", "arrayProperties": { "size": 10 } });
+    let job = rig.submit(request).await;
+    let children: Vec<String> = (0..10).map(|index| format!("{job}:{index}")).collect();
+    for child in &children[..4] {
+        rig.until_status(child, "RUNNING").await;
+    }
+    rig.ok("/v1/terminatejob", json!({ "jobId": job, "reason": "enough" })).await;
+    let detail = rig.until_over(&job).await;
+    assert_eq!((&detail["statusReason"], &detail["isTerminated"]), (&json!("enough"), &json!(true)));
+    for child in &children {
+        assert_eq!(rig.describe(child).await["statusReason"], "enough");
+        assert!(processes_of(child).is_empty());
+    }
+    rig.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_dispatch_jobs_wait() {
     let rig = Rig::open_with(|config| config.dispatch = false).await;
     rig.register("quick", &["true"], json!({})).await;

@@ -145,6 +145,31 @@ def lists():
     equal(listed(2, jobQueue="default", jobStatus="RUNNABLE"), [])
 
 
+def arrays():
+    register("py-index", "echo I am $AWS_BATCH_JOB_ARRAY_INDEX; test $AWS_BATCH_JOB_ARRAY_INDEX != 3")
+    job = submit("py-array", "py-index", arrayProperties={"size": 5})
+    detail = over(job)
+    equal((detail["status"], detail["arrayProperties"]["size"]), ("FAILED", 5))
+    summary = detail["arrayProperties"]["statusSummary"]
+    equal((summary["SUCCEEDED"], summary["FAILED"], summary["RUNNING"]), (4, 1, 0))
+    request = {"arrayJobId": job, "jobStatus": "SUCCEEDED"}
+    pages = batch.get_paginator("list_jobs").paginate(PaginationConfig={"PageSize": 1}, **request)
+    found = {child["jobId"]: child["arrayProperties"]["index"] for page in pages for child in page["jobSummaryList"]}
+    equal(found, {f"{job}:{index}": index for index in (0, 1, 2, 4)})
+    (child,) = describe(f"{job}:3")
+    equal((child["status"], child["container"]["exitCode"]), ("FAILED", 1))
+    equal(listed(10, jobQueue="default", filters=[{"name": "JOB_NAME", "values": ["py-array"]}]), ["py-array"])
+    first = submit("py-first", "py-say", arrayProperties={"size": 2})
+    second = submit("py-second", "py-say", arrayProperties={"size": 2}, dependsOn=[{"jobId": first, "type": "N_TO_N"}, {"type": "SEQUENTIAL"}])
+    equal(over(second)["status"], "SUCCEEDED")
+    refused("between 2 and 10000", batch.submit_job, jobName="x", jobQueue="default", jobDefinition="py-say", arrayProperties={"size": 1})
+    long = submit("py-long-array", "py-long", arrayProperties={"size": 20})
+    until(f"{long}:0", "RUNNING")
+    batch.terminate_job(jobId=long, reason="all of them")
+    equal(over(long)["statusReason"], "all of them")
+    equal(len(listed(7, arrayJobId=long, jobStatus="FAILED")), 20)
+
+
 def surroundings():
     pages = batch.get_paginator("describe_job_queues").paginate(PaginationConfig={"PageSize": 1})
     (queue,) = [queue for page in pages for queue in page["jobQueues"]]
@@ -158,5 +183,6 @@ job = a_job_and_its_log(definitions())
 tags(job)
 stops()
 lists()
+arrays()
 surroundings()
 print("all as it should be")

@@ -6,8 +6,8 @@ use super::check::refused;
 use super::tags;
 use crate::engine::{Engine, Job};
 use crate::names::{log_stream, run_id};
-use crate::scheduler::{Attempt, JobState, Status};
-use crate::wire::answers::{AttemptContainer, AttemptDetail, ContainerDetail, JobDetail};
+use crate::scheduler::{Attempt, JobState, Status, Summary};
+use crate::wire::answers::{ArrayDetail, AttemptContainer, AttemptDetail, ContainerDetail, JobDetail};
 use crate::wire::requests::DescribeJobs;
 use crate::wire::{self, ApiError};
 
@@ -29,9 +29,8 @@ pub fn describe_jobs(engine: &Engine, request: &Value) -> Result<Value, ApiError
     }
     let mut found = Vec::new();
     for text in &request.jobs {
-        let key = engine.ids.get(engine.config.names.short("job", text));
-        let job = key.and_then(|key| engine.jobs.get(key));
-        if let Some((job, state)) = job.and_then(|job| Some((job, engine.state(job.record.key)?))) {
+        let job = engine.find(text);
+        if let Some((job, state)) = job.and_then(|job| Some((job, engine.state(job.key)?))) {
             found.push(wire::write(&detail(engine, job, state))?);
         }
     }
@@ -41,8 +40,9 @@ pub fn describe_jobs(engine: &Engine, request: &Value) -> Result<Value, ApiError
 fn detail(engine: &Engine, job: &Job, state: &JobState) -> JobDetail {
     let record = &job.record;
     let names = &engine.config.names;
-    let arn = names.job(&record.id);
-    let mut tags = tags::of(engine, &arn);
+    let id = job.id();
+    // Children have the tags of their array.
+    let mut tags = tags::of(engine, &names.job(&record.id));
     let peak = job.peaks.get(&(state.attempts.len() as u32));
     if let Some(peak) = peak.filter(|_| state.status.is_terminal() && tags.len() < MOST_TAGS) {
         tags.insert(PEAK_TAG.to_owned(), peak.to_string());
@@ -55,7 +55,8 @@ fn detail(engine: &Engine, job: &Job, state: &JobState) -> JobDetail {
     });
     JobDetail {
         job_name: record.name.clone(),
-        job_id: record.id.clone(),
+        job_arn: names.job(&id),
+        job_id: id,
         job_queue: names.queue(&record.submission.queue),
         status: state.status.name(),
         share_identifier: record.share.clone(),
@@ -73,14 +74,27 @@ fn detail(engine: &Engine, job: &Job, state: &JobState) -> JobDetail {
             properties: record.container.clone(),
             outcome: current_container(engine, job, state),
         },
+        array_properties: array(engine, job),
         timeout: record.timeout,
         tags,
         propagate_tags: record.propagate_tags,
         platform_capabilities: record.platforms.clone(),
         is_cancelled: state.cancelled,
         is_terminated: state.terminated,
-        job_arn: arn,
     }
+}
+
+/// What an array or a child of one tells of that.
+pub fn array(engine: &Engine, job: &Job) -> Option<ArrayDetail> {
+    let summary = engine.summary(job.key);
+    let by_status =
+        |summary: Summary| Status::ALL.map(|status| (status.name(), summary.count(status))).into();
+    let size = job.record.submission.array.as_ref()?.size;
+    Some(ArrayDetail {
+        status_summary: summary.map(by_status),
+        size: summary.map(|_| size),
+        index: job.index,
+    })
 }
 
 fn current_container(engine: &Engine, job: &Job, state: &JobState) -> AttemptContainer {
@@ -103,7 +117,7 @@ fn ended_container(engine: &Engine, job: &Job, attempt: &Attempt, number: u32) -
 
 fn container(engine: &Engine, job: &Job, attempt: u32, has_run: bool) -> AttemptContainer {
     let names = &engine.config.names;
-    let run = run_id(&job.record.id, attempt);
+    let run = run_id(&job.id(), attempt);
     AttemptContainer {
         container_instance_arn: job.hosts.get(&attempt).map(|host| names.container_instance(host)),
         task_arn: Some(names.task(&run)),

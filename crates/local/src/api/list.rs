@@ -1,11 +1,12 @@
 //! ListJobs, and pages.
 
 use std::cmp::Reverse;
+use std::ops::Bound;
 
 use serde_json::{Value, json};
 
 use super::check::{self, client, refused};
-use super::queues;
+use super::{describe, queues};
 use crate::engine::{Engine, Job};
 use crate::scheduler::{JobKey, JobState, Status};
 use crate::wire::answers::{ContainerSummary, JobSummary};
@@ -18,12 +19,15 @@ const BY_FILTER: usize = 100;
 /// `ListJobs`: of one status, or by one filter and then of all statuses; the newest first.
 pub fn list_jobs(engine: &Engine, request: &Value) -> Result<Value, ApiError> {
     let request: ListJobs = wire::read(request)?;
-    check::absent(request.array_job_id.as_ref(), "Array jobs are")?;
     check::absent(request.multi_node_job_id.as_ref(), "Multi-node parallel jobs are")?;
-    let Some(queue) = &request.job_queue else {
-        return refused("Exactly one of jobQueue, arrayJobId and multiNodeJobId should be given");
+    let family = match (&request.job_queue, &request.array_job_id) {
+        (Some(queue), None) => Family::Queue(queues::named(engine, queue)?.name.clone()),
+        (None, Some(text)) => match engine.find(text) {
+            Some(job) if engine.summary(job.key).is_some() => Family::Array(job.key),
+            _ => return client(format!("Job {text} not found.")),
+        },
+        _ => return refused("Exactly one of jobQueue, arrayJobId and multiNodeJobId should be given"),
     };
-    let queue = queues::named(engine, queue)?.name.clone();
     if request.filters.len() > 1 {
         return refused("Only one filter can be used at a time");
     }
@@ -35,6 +39,8 @@ pub fn list_jobs(engine: &Engine, request: &Value) -> Result<Value, ApiError> {
         },
     };
     let filter = request.filters.first().map(Choice::parse).transpose()?;
+    // As the service documents it.
+    let filter = filter.filter(|_| matches!(family, Family::Queue(_)));
     let most = if filter.is_some() { BY_FILTER } else { BY_STATUS };
     let most = check::max_results(request.max_results, most)?;
     let status = match &filter {
@@ -42,12 +48,9 @@ pub fn list_jobs(engine: &Engine, request: &Value) -> Result<Value, ApiError> {
         Some(Choice::Share(_)) => status,
         Some(_) => None,
     };
-    let mut wanted: Vec<(&Job, &JobState)> = engine
-        .jobs
-        .values()
-        .rev()
-        .filter(|job| job.record.submission.queue == queue)
-        .filter_map(|job| Some((job, engine.state(job.record.key)?)))
+    let mut wanted: Vec<(&Job, &JobState)> = family
+        .jobs(engine)
+        .filter_map(|job| Some((job, engine.state(job.key)?)))
         .filter(|(_, state)| status.is_none_or(|status| state.status == status))
         .filter(|(job, _)| filter.as_ref().is_none_or(|filter| filter.matches(engine, job)))
         .collect();
@@ -63,14 +66,14 @@ pub fn list_jobs(engine: &Engine, request: &Value) -> Result<Value, ApiError> {
     let page: Vec<JobSummary> =
         rest.iter().take(most).map(|(job, state)| summary(engine, job, state)).collect();
     let last = page.len().checked_sub(1).and_then(|last| rest.get(last));
-    let next = last.filter(|_| rest.len() > most).map(|(job, _)| format!("{:016x}", job.record.key.0));
+    let next = last.filter(|_| rest.len() > most).map(|(job, _)| format!("{:016x}", job.key.0));
     Ok(with_token(json!({ "jobSummaryList": wire::write(&page)? }), next))
 }
 
 // Grouped by name and definition, the newest first within.
 fn place(job: &Job) -> (String, String, (String, u32), Reverse<JobKey>) {
     let record = &job.record;
-    (record.name.to_lowercase(), record.name.clone(), record.definition.clone(), Reverse(record.key))
+    (record.name.to_lowercase(), record.name.clone(), record.definition.clone(), Reverse(job.key))
 }
 
 // The token names the last job of the page before, so jobs that come or go in between shift nothing.
@@ -84,9 +87,35 @@ fn after(
     let Some(last) = key.and_then(|key| engine.jobs.get(&key)) else {
         return client("The nextToken is not valid.");
     };
-    Ok(wanted.partition_point(|(job, _)| {
-        if by_name { place(job) <= place(last) } else { job.record.key >= last.record.key }
-    }))
+    Ok(wanted.partition_point(
+        |(job, _)| {
+            if by_name { place(job) <= place(last) } else { job.key >= last.key }
+        },
+    ))
+}
+
+enum Family {
+    Queue(String),
+    Array(JobKey),
+}
+
+impl Family {
+    // The newest first. Of a queue only the arrays are listed, of an array its children.
+    fn jobs<'a>(&self, engine: &'a Engine) -> Box<dyn Iterator<Item = &'a Job> + 'a> {
+        match self {
+            Self::Queue(queue) => {
+                let queue = queue.clone();
+                let all = engine.jobs.values().rev().filter(|job| job.index.is_none());
+                Box::new(all.filter(move |job| job.record.submission.queue == queue))
+            }
+            Self::Array(key) => {
+                let after = (Bound::Excluded(*key), Bound::Unbounded);
+                let children = engine.jobs.range(after).map(|(_, job)| job);
+                let children: Vec<&Job> = children.take_while(|job| job.index.is_some()).collect();
+                Box::new(children.into_iter().rev())
+            }
+        }
+    }
 }
 
 enum Choice {
@@ -144,14 +173,14 @@ fn glob(pattern: &str, text: &str) -> bool {
 
 fn summary(engine: &Engine, job: &Job, state: &JobState) -> JobSummary {
     let record = &job.record;
-    let names = &engine.config.names;
+    let (names, id) = (&engine.config.names, job.id());
     let container = state.attempts.last().map(|attempt| ContainerSummary {
         exit_code: attempt.end.exit_code,
         reason: attempt.end.reason.clone(),
     });
     JobSummary {
-        job_arn: names.job(&record.id),
-        job_id: record.id.clone(),
+        job_arn: names.job(&id),
+        job_id: id,
         job_name: record.name.clone(),
         created_at: record.created_at,
         share_identifier: record.share.clone(),
@@ -160,6 +189,7 @@ fn summary(engine: &Engine, job: &Job, state: &JobState) -> JobSummary {
         started_at: state.started_at,
         stopped_at: state.stopped_at,
         container,
+        array_properties: describe::array(engine, job),
         job_definition: names.definition(&record.definition.0, record.definition.1),
     }
 }

@@ -60,8 +60,8 @@ pub fn stop_jobs(engine: &mut Engine, now: Millis, request: &Value, verb: Verb) 
 }
 
 fn known(engine: &Engine, text: &str) -> Result<JobKey, ApiError> {
-    match engine.ids.get(engine.config.names.short("job", text)) {
-        Some(key) => Ok(*key),
+    match engine.find(text) {
+        Some(job) => Ok(job.key),
         None => client(format!("Job {text} not found.")),
     }
 }

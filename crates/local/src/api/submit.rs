@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::check::{self, client, refused};
 use super::{definitions, queues};
-use crate::engine::{Engine, Job};
-use crate::scheduler::{Event, JobKey, Millis, Submission};
+use crate::engine::Engine;
+use crate::scheduler::{Array, Event, JobKey, Millis, Submission};
 use crate::table::{DefinitionRecord, JobRecord, Record};
 use crate::wire::requests::SubmitJob;
 use crate::wire::shapes::{Container, ContainerOverrides, JobDependency};
@@ -14,6 +14,7 @@ use crate::wire::{self, ApiError};
 const REQUEST_BYTES: usize = 30 * 1024;
 const OVERRIDES_CHARS: usize = 8192;
 const DEPENDENCIES: usize = 20;
+const ARRAY_SIZES: std::ops::RangeInclusive<u32> = 2..=10_000;
 
 /// `SubmitJob`. The job is in the table before this returns.
 pub fn submit_job(engine: &mut Engine, now: Millis, request: &Value, size: usize) -> Result<Value, ApiError> {
@@ -54,14 +55,17 @@ pub fn submit_job(engine: &mut Engine, now: Millis, request: &Value, size: usize
     } else {
         too_many_tags(engine, definition, &submit, propagate_tags)
     };
+    let size = array_size(&submit)?;
+    let on = dependencies(engine, &submit.depends_on, size)?;
     let submission = Submission {
         queue,
         demand: check::demand(&container, definitions::fractions(&definition.platforms))?,
         attempts,
         rules,
         timeout: seconds.map(|seconds| seconds.saturating_mul(engine.config.second)),
-        depends_on: dependencies(engine, &submit.depends_on)?,
+        depends_on: on.whole,
         doomed,
+        array: size.map(|size| Array { size, sequential: on.sequential, n_to_n: on.n_to_n }),
     };
     let mut parameters = definition.parameters.clone();
     parameters.extend(submit.parameters.clone());
@@ -94,8 +98,7 @@ fn accept(engine: &mut Engine, now: Millis, record: JobRecord, submit: SubmitJob
     }
     engine.write(&records)?;
     let submission = record.submission.clone();
-    engine.ids.insert(id.clone(), key);
-    engine.jobs.insert(key, Job::new(record));
+    engine.keep_job(record);
     if !submit.tags.is_empty() {
         engine.keep_tags(arn.clone(), submit.tags);
     }
@@ -106,7 +109,6 @@ fn accept(engine: &mut Engine, now: Millis, record: JobRecord, submit: SubmitJob
 }
 
 fn refuse_what_is_missing_here(submit: &SubmitJob) -> Result<(), ApiError> {
-    check::absent(submit.array_properties.as_ref(), "Array jobs are")?;
     check::absent(submit.node_overrides.as_ref(), "Multi-node parallel jobs are")?;
     check::absent(submit.eks_properties_override.as_ref(), "eksPropertiesOverride is")?;
     check::absent(submit.ecs_properties_override.as_ref(), "ecsPropertiesOverride is")?;
@@ -126,21 +128,65 @@ fn too_many_tags(
         .then(|| "Total number of tags of the job and its job definition must be at most 50".to_owned())
 }
 
-fn dependencies(engine: &Engine, depends_on: &[JobDependency]) -> Result<Vec<JobKey>, ApiError> {
+// What a job waits for: jobs as a whole, and child by child.
+#[derive(Default)]
+struct Dependencies {
+    whole: Vec<JobKey>,
+    n_to_n: Vec<JobKey>,
+    sequential: bool,
+}
+
+fn array_size(submit: &SubmitJob) -> Result<Option<u32>, ApiError> {
+    match submit.array_properties.size {
+        None => Ok(None),
+        Some(size) => match u32::try_from(size).ok().filter(|size| ARRAY_SIZES.contains(size)) {
+            Some(size) => Ok(Some(size)),
+            None => refused(format!(
+                "Array size should be between {} and {}",
+                ARRAY_SIZES.start(),
+                ARRAY_SIZES.end()
+            )),
+        },
+    }
+}
+
+fn dependencies(
+    engine: &Engine,
+    depends_on: &[JobDependency],
+    size: Option<u32>,
+) -> Result<Dependencies, ApiError> {
     if depends_on.len() > DEPENDENCIES {
         return refused(format!("A job can be dependent on at most {DEPENDENCIES} jobs."));
     }
-    depends_on
-        .iter()
-        .map(|dependency| {
-            check::absent(dependency.kind.as_ref(), "Dependencies of array jobs are")?;
-            let text = dependency.job_id.as_deref().unwrap_or_default();
-            match engine.ids.get(engine.config.names.short("job", text)) {
-                Some(key) => Ok(*key),
-                None => client(format!("Job {text} not found.")),
+    let mut all = Dependencies::default();
+    for dependency in depends_on {
+        let kind = dependency.kind.as_deref();
+        if let (Some(kind), None) = (kind, size) {
+            return refused(format!("Only array jobs can have dependencies of type {kind}"));
+        }
+        let text = dependency.job_id.as_deref();
+        if kind == Some("SEQUENTIAL") && text.is_none() {
+            all.sequential = true;
+            continue;
+        }
+        let text = text.unwrap_or_default();
+        let Some(job) = engine.find(text) else { return client(format!("Job {text} not found.")) };
+        match kind {
+            None => all.whole.push(job.key),
+            Some("N_TO_N") => {
+                let theirs = job.record.submission.array.as_ref().filter(|_| job.index.is_none());
+                if theirs.map(|array| array.size) != size {
+                    return refused(format!("Job {text} should be an array job of the same size"));
+                }
+                all.n_to_n.push(job.key);
             }
-        })
-        .collect()
+            Some("SEQUENTIAL") => {
+                return refused("A dependency of type SEQUENTIAL should not name a job");
+            }
+            Some(other) => return refused(format!("Dependency type {other} is not supported")),
+        }
+    }
+    Ok(all)
 }
 
 // `vcpus` and `memory` of the overrides act only on the same members of the definition: what it says in

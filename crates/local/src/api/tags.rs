@@ -39,7 +39,7 @@ fn known(engine: &Engine, request: &Value) -> Result<String, ApiError> {
         let (name, revision) = names.short("job-definition", arn).split_once(':')?;
         engine.definitions.get(name)?.get(&revision.parse().ok()?)
     };
-    let exists = engine.ids.contains_key(names.short("job", arn))
+    let exists = engine.find(arn).is_some()
         || engine.queues.contains_key(names.short("job-queue", arn))
         || engine.environments.contains_key(names.short("compute-environment", arn))
         || definition().is_some();

@@ -123,7 +123,7 @@ impl Batch {
 
     fn launch(&self, state: &mut State, key: JobKey, attempt: u32) {
         let Some(job) = state.engine.jobs.get(&key) else { return };
-        let run = run_id(&job.record.id, attempt);
+        let run = run_id(&job.id(), attempt);
         let around = Surroundings {
             run: &run,
             attempt,
@@ -134,7 +134,7 @@ impl Batch {
             cgroup: self.home.as_ref().map(|home| home.leaf(&run)),
             owner: self.owner.as_ref(),
         };
-        match (process::spawn(&job.record, &around), &state.guard) {
+        match (process::spawn(job, &around), &state.guard) {
             (Ok(spawn), Some(guard)) => guard.send(Request::Spawn(Box::new(spawn))),
             (Ok(_), None) => {}
             (Err(end), _) => apply(state, Event::Ended(key, attempt, end)),
@@ -187,7 +187,7 @@ impl Batch {
 
 fn send(state: &State, key: JobKey, attempt: u32, request: fn(String) -> Request) {
     if let (Some(job), Some(guard)) = (state.engine.jobs.get(&key), &state.guard) {
-        guard.send(request(run_id(&job.record.id, attempt)));
+        guard.send(request(run_id(&job.id(), attempt)));
     }
 }
 

@@ -2,12 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Capacity, Millis, Rule};
+use super::{Array, Capacity, Millis, Rule};
 
 /// A job's number; jobs submitted later have higher ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobKey(pub u64);
+
+impl JobKey {
+    /// The number of a child, where this is an array's: children follow their parent, and nobody else has their numbers.
+    #[must_use]
+    pub fn child(self, index: u32) -> Self {
+        Self(self.0.saturating_add(1).saturating_add(u64::from(index)))
+    }
+}
 
 /// The states of a job, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,6 +38,17 @@ pub enum Status {
 }
 
 impl Status {
+    /// All states, in their order.
+    pub const ALL: [Self; 7] = [
+        Self::Submitted,
+        Self::Pending,
+        Self::Runnable,
+        Self::Starting,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+    ];
+
     /// Whether the job has ended.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed)
@@ -55,17 +74,7 @@ impl Status {
 
     /// The state of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [
-            Self::Submitted,
-            Self::Pending,
-            Self::Runnable,
-            Self::Starting,
-            Self::Running,
-            Self::Succeeded,
-            Self::Failed,
-        ]
-        .into_iter()
-        .find(|status| status.name() == name)
+        Self::ALL.into_iter().find(|status| status.name() == name)
     }
 }
 
@@ -86,6 +95,9 @@ pub struct Submission {
     pub depends_on: Vec<JobKey>,
     /// Set when the job was accepted and yet cannot run: it goes straight to FAILED with this `statusReason`.
     pub doomed: Option<String>,
+    /// Set where this is the submission of an array: of all its children, that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<Array>,
 }
 
 /// How an attempt ended.
@@ -136,9 +148,9 @@ pub struct JobState {
     pub attempts: Vec<Attempt>,
     /// The environment that holds the current attempt, or held the latest.
     pub environment: Option<String>,
-    /// Set while the current attempt is being ended.
+    /// Set while the current attempt is being ended; of an array, since it was terminated.
     pub ending: Option<Ending>,
-    /// The reason of a cancel that waits for the job's dependencies.
+    /// The reason of a cancel that waits for the job's dependencies; of an array's, that reached any of its children.
     pub cancelling: Option<String>,
     /// Whether somebody cancelled the job.
     pub cancelled: bool,

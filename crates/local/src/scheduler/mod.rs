@@ -1,5 +1,6 @@
 //! AWS Batch's scheduling as a pure state machine: events and the time go in, effects come out. No I/O, no clock.
 
+mod array;
 mod capacity;
 mod event;
 mod job;
@@ -7,11 +8,15 @@ mod place;
 #[cfg(test)]
 mod properties;
 mod retry;
+mod stop;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
+use array::Part;
+pub use array::{Array, CHILD_FAILED, Summary};
 pub use capacity::{Capacity, Environment, Pool, Queue};
 pub use event::{Effect, Event, Transition};
 pub use job::{Attempt, End, Ending, JobKey, JobState, Status, Submission};
@@ -41,7 +46,9 @@ pub struct Settings {
 
 #[derive(Debug)]
 struct Job {
-    submission: Submission,
+    // One for all children of an array.
+    submission: Arc<Submission>,
+    part: Part,
     state: JobState,
     // When the next thing must be done to the current attempt: its timeout, or the kill after it was asked to end.
     deadline: Option<Millis>,
@@ -107,7 +114,21 @@ impl Scheduler {
     /// Takes up a job from an earlier life as it was; it moves on with the next event. Queues and environments must be
     /// there already.
     pub fn restore(&mut self, key: JobKey, submission: Submission, state: JobState) {
+        let part = if submission.array.is_some() { Part::Parent(Summary::default()) } else { Part::Alone };
+        self.take_up(key, Arc::new(submission), part, state);
+    }
+
+    /// Takes up a child of an array that was taken up before.
+    pub fn restore_child(&mut self, parent: JobKey, index: u32, state: JobState) {
+        let Some(submission) = self.jobs.get(&parent).map(|job| Arc::clone(&job.submission)) else { return };
+        self.count(parent, None, state.status);
+        self.take_up(parent.child(index), submission, Part::Child(parent, index), state);
+    }
+
+    fn take_up(&mut self, key: JobKey, submission: Arc<Submission>, part: Part, state: JobState) {
         let status = state.status;
+        let job = Job { submission, part, state, deadline: None };
+        let (submission, state) = (&job.submission, &job.state);
         if status.is_active() {
             self.active.insert(key);
             if let Some(environment) = &state.environment {
@@ -122,13 +143,19 @@ impl Scheduler {
             }
         }
         if status <= Status::Pending {
-            for on in &submission.depends_on {
-                self.dependents.entry(*on).or_default().push(key);
-            }
+            self.depend(key, &job);
             // It may have died between two of its first states, which follow one another at once.
             self.woken.push_back(key);
         }
-        self.jobs.insert(key, Job { submission, state, deadline: None });
+        self.jobs.insert(key, job);
+    }
+
+    fn depend(&mut self, key: JobKey, job: &Job) {
+        if !matches!(job.part, Part::Parent(_)) {
+            for on in job.waits_for() {
+                self.dependents.entry(on).or_default().push(key);
+            }
+        }
     }
 
     /// The state of a job.
@@ -138,7 +165,7 @@ impl Scheduler {
 
     /// What a job asked for.
     pub fn submission(&self, key: JobKey) -> Option<&Submission> {
-        self.jobs.get(&key).map(|job| &job.submission)
+        self.jobs.get(&key).map(|job| &*job.submission)
     }
 
     /// What an environment has and what is in use there.
@@ -173,8 +200,8 @@ impl Scheduler {
                     self.ended(now, key, end);
                 }
             }
-            Event::Cancelled(key, reason) => self.cancel(now, key, reason),
-            Event::Terminated(key, reason) => self.terminate(now, key, reason, &mut effects),
+            Event::Cancelled(key, reason) => self.cancel(now, key, &reason),
+            Event::Terminated(key, reason) => self.terminate(now, key, &reason, &mut effects),
             Event::HostLost(status_reason) => {
                 for key in self.active.clone() {
                     let end = End { exit_code: None, reason: None, status_reason: status_reason.clone() };
@@ -198,15 +225,26 @@ impl Scheduler {
     }
 
     fn submit(&mut self, now: Millis, key: JobKey, submission: Submission) {
-        for on in &submission.depends_on {
-            self.dependents.entry(*on).or_default().push(key);
+        let submission = Arc::new(submission);
+        let Some(array) = &submission.array else { return self.add(now, key, &submission, Part::Alone) };
+        self.add(now, key, &submission, Part::Parent(Summary::default()));
+        for index in 0..array.size {
+            self.count(key, None, Status::Submitted);
+            self.add(now, key.child(index), &submission, Part::Child(key, index));
         }
-        self.jobs.insert(key, Job { submission, state: JobState::new(now), deadline: None });
+    }
+
+    fn add(&mut self, now: Millis, key: JobKey, submission: &Arc<Submission>, part: Part) {
+        let job = Job { submission: Arc::clone(submission), part, state: JobState::new(now), deadline: None };
+        self.depend(key, &job);
+        self.jobs.insert(key, job);
         self.transitions.push(Transition { job: key, status: Status::Submitted });
-        let doomed = self.jobs.get(&key).and_then(|job| job.submission.doomed.clone());
-        match doomed {
-            Some(why) => self.finish(now, key, Status::Failed, Some(why)),
-            None => self.woken.push_back(key),
+        match &submission.doomed {
+            // An array fails when its children have.
+            Some(why) if !matches!(part, Part::Parent(_)) => {
+                self.finish(now, key, Status::Failed, Some(why.clone()));
+            }
+            _ => self.woken.push_back(key),
         }
     }
 
@@ -216,12 +254,11 @@ impl Scheduler {
         if job.state.status > Status::Pending {
             return;
         }
-        let on: Vec<Status> = job
-            .submission
-            .depends_on
-            .iter()
-            .filter_map(|on| self.jobs.get(on).map(|job| job.state.status))
-            .collect();
+        if matches!(job.part, Part::Parent(_)) {
+            return self.settle(now, key);
+        }
+        let on: Vec<Status> =
+            job.waits_for().filter_map(|on| self.jobs.get(&on).map(|job| job.state.status)).collect();
         let cancelling = job.state.cancelling.clone();
         if job.state.status == Status::Submitted {
             self.enter(key, Status::Pending);
@@ -285,45 +322,6 @@ impl Scheduler {
         }
     }
 
-    fn cancel(&mut self, now: Millis, key: JobKey, reason: String) {
-        let Some(job) = self.jobs.get_mut(&key) else { return };
-        match job.state.status {
-            // As the service does: a job that waits for others is cancelled when they are through.
-            Status::Submitted | Status::Pending => {
-                job.state.cancelled = true;
-                job.state.cancelling = Some(reason);
-                let status = job.state.status;
-                self.transitions.push(Transition { job: key, status });
-                self.woken.push_back(key);
-            }
-            Status::Runnable => {
-                job.state.cancelled = true;
-                self.finish(now, key, Status::Failed, Some(reason));
-            }
-            _ => {}
-        }
-    }
-
-    fn terminate(&mut self, now: Millis, key: JobKey, reason: String, effects: &mut Vec<Effect>) {
-        let Some(job) = self.jobs.get_mut(&key) else { return };
-        if job.state.status.is_terminal() {
-            return;
-        }
-        job.state.terminated = true;
-        if !job.state.status.is_active() {
-            job.state.cancelled = true;
-            self.finish(now, key, Status::Failed, Some(reason));
-            return;
-        }
-        let already = job.state.ending.replace(Ending::Terminated(reason)).is_some();
-        let (attempt, status) = (job.state.attempt(), job.state.status);
-        self.transitions.push(Transition { job: key, status });
-        if !already {
-            effects.push(Effect::Ask(key, attempt));
-            self.set_deadline(key, Some(now.saturating_add(self.settings.stop_grace)));
-        }
-    }
-
     fn pass_deadlines(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         while let Some((at, key)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
             self.set_deadline(key, None);
@@ -351,9 +349,12 @@ impl Scheduler {
     }
 
     fn enter(&mut self, key: JobKey, status: Status) {
-        if let Some(job) = self.jobs.get_mut(&key) {
-            job.state.status = status;
-            self.transitions.push(Transition { job: key, status });
+        let Some(job) = self.jobs.get_mut(&key) else { return };
+        let before = std::mem::replace(&mut job.state.status, status);
+        let part = job.part;
+        self.transitions.push(Transition { job: key, status });
+        if let Part::Child(parent, _) = part {
+            self.count(parent, Some(before), status);
         }
     }
 

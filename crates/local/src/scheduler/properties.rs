@@ -6,7 +6,15 @@ use super::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Submit { memory: u64, attempts: u32, timeout: Option<Millis>, on: Option<usize> },
+    Submit {
+        memory: u64,
+        attempts: u32,
+        timeout: Option<Millis>,
+        on: Option<usize>,
+        array: Option<(u32, bool)>,
+    },
+    // An array beside another one.
+    Beside(usize),
     Start(usize),
     End(usize, i32),
     Cancel(usize),
@@ -17,8 +25,15 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (1..1_200_u64, 1..4_u32, proptest::option::of(1..50_i64), proptest::option::of(0..20_usize))
-            .prop_map(|(memory, attempts, timeout, on)| Step::Submit { memory, attempts, timeout, on }),
+        4 => (
+            1..1_200_u64,
+            1..4_u32,
+            proptest::option::of(1..50_i64),
+            proptest::option::of(0..20_usize),
+            proptest::option::weighted(0.3, (2..5_u32, any::<bool>())),
+        )
+            .prop_map(|(memory, attempts, timeout, on, array)| Step::Submit { memory, attempts, timeout, on, array }),
+        1 => (0..20_usize).prop_map(Step::Beside),
         4 => (0..20_usize).prop_map(Step::Start),
         4 => (0..20_usize, 0..3).prop_map(|(job, code)| Step::End(job, code)),
         1 => (0..20_usize).prop_map(Step::Cancel),
@@ -34,10 +49,10 @@ fn may_follow(before: Status, after: Status) -> bool {
         || matches!(
             (before, after),
             (Submitted, Pending | Failed)
-                | (Pending, Runnable | Failed)
+                // From PENDING to SUCCEEDED only arrays, which is checked with their children.
+                | (Pending | Running, Runnable | Succeeded | Failed)
                 | (Runnable, Starting | Failed)
                 | (Starting, Running | Runnable | Succeeded | Failed)
-                | (Running, Runnable | Succeeded | Failed)
         )
 }
 
@@ -65,10 +80,18 @@ impl World {
         (!self.jobs.is_empty()).then(|| self.jobs[index % self.jobs.len()])
     }
 
+    fn add(&mut self, key: JobKey, submission: Submission) -> Event {
+        let size = submission.array.as_ref().map_or(0, |array| array.size);
+        self.jobs.push(key);
+        self.jobs.extend((0..size).map(|index| key.child(index)));
+        Event::Submitted(key, Box::new(submission))
+    }
+
     fn event(&mut self, step: Step) -> Option<Event> {
         Some(match step {
-            Step::Submit { memory, attempts, timeout, on } => {
+            Step::Submit { memory, attempts, timeout, on, array } => {
                 let key = JobKey(self.jobs.len() as u64);
+                let array = array.map(|(size, sequential)| Array { size, sequential, n_to_n: Vec::new() });
                 let submission = Submission {
                     queue: if memory % 2 == 0 { "a" } else { "b" }.to_owned(),
                     demand: Capacity { milli_vcpus: 1_000, memory_mib: memory, gpus: 0 },
@@ -77,9 +100,16 @@ impl World {
                     timeout,
                     depends_on: on.and_then(|on| self.pick(on)).into_iter().collect(),
                     doomed: None,
+                    array,
                 };
-                self.jobs.push(key);
-                Event::Submitted(key, Box::new(submission))
+                self.add(key, submission)
+            }
+            Step::Beside(job) => {
+                let other = self.pick(job)?;
+                self.scheduler.summary(other)?;
+                let mut submission = self.scheduler.submission(other)?.clone();
+                submission.array.as_mut()?.n_to_n = vec![other];
+                self.add(JobKey(self.jobs.len() as u64), submission)
             }
             Step::Start(job) => {
                 let key = self.pick(job)?;
@@ -108,6 +138,12 @@ impl World {
             if matches!(effect, Effect::Start(..)) {
                 let before = self.started.insert(key, attempt).unwrap_or(0);
                 prop_assert_eq!(attempt, before + 1, "attempts start once each, in order");
+                let job = &self.scheduler.jobs[&key];
+                prop_assert!(!matches!(job.part, Part::Parent(_)), "only children run");
+                for on in job.waits_for() {
+                    let status = self.scheduler.state(on).unwrap().status;
+                    prop_assert_eq!(status, Status::Succeeded, "what it waited for");
+                }
             } else {
                 prop_assert_eq!(self.started.get(&key), Some(&attempt), "only what started is stopped");
             }
@@ -134,6 +170,7 @@ impl World {
             prop_assert_eq!(self.seen.get(key), Some(&state.status), "every change is told");
             prop_assert!(state.attempts.len() <= job.attempts as usize);
             prop_assert_eq!(state.stopped_at.is_some(), state.status.is_terminal());
+            self.check_array(*key)?;
             if state.status.is_active() {
                 let sum = held.entry(state.environment.as_deref().unwrap()).or_default();
                 *sum = (sum.0 + job.demand.milli_vcpus, sum.1 + job.demand.memory_mib);
@@ -148,6 +185,26 @@ impl World {
             memory += used.memory_mib;
         }
         prop_assert!(vcpus <= 3_000 && memory <= 1_500);
+        Ok(())
+    }
+
+    fn check_array(&self, key: JobKey) -> Result<(), TestCaseError> {
+        let Some(summary) = self.scheduler.summary(key) else { return Ok(()) };
+        let children = self.scheduler.children(key).unwrap();
+        let statuses: Vec<Status> =
+            children.map(|child| self.scheduler.state(child).unwrap().status).collect();
+        for status in Status::ALL {
+            let count = statuses.iter().filter(|other| **other == status).count();
+            prop_assert_eq!(summary.count(status) as usize, count);
+        }
+        let wanted = if !statuses.iter().all(|status| status.is_terminal()) {
+            Status::Pending
+        } else if statuses.contains(&Status::Failed) {
+            Status::Failed
+        } else {
+            Status::Succeeded
+        };
+        prop_assert_eq!(self.scheduler.state(key).unwrap().status, wanted);
         Ok(())
     }
 

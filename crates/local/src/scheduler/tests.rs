@@ -23,6 +23,7 @@ fn job(memory_mib: u64) -> Submission {
         timeout: None,
         depends_on: Vec::new(),
         doomed: None,
+        array: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The answers that are more than a few members. Times are milliseconds since the epoch.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::shapes::{Container, JobDependency, JobTimeout, RetryStrategy, Texts};
@@ -47,6 +49,9 @@ pub struct JobDetail {
     pub parameters: Texts,
     /// What runs, and how it ended.
     pub container: ContainerDetail,
+    /// Of an array and of its children.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub array_properties: Option<ArrayDetail>,
     /// In force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<JobTimeout>,
@@ -73,6 +78,21 @@ pub struct ContainerDetail {
     /// How the latest attempt ended.
     #[serde(flatten)]
     pub outcome: AttemptContainer,
+}
+
+/// `ArrayPropertiesDetail`, `ArrayPropertiesSummary`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ArrayDetail {
+    /// How many children are in each state, by its name; of an array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_summary: Option<BTreeMap<&'static str, u32>>,
+    /// How many children it has; of an array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u32>,
+    /// Its place; of a child.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
 }
 
 /// `AttemptDetail`.
@@ -140,6 +160,9 @@ pub struct JobSummary {
     /// How the latest attempt ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<ContainerSummary>,
+    /// Of an array and of its children.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub array_properties: Option<ArrayDetail>,
     /// ARN of the definition.
     pub job_definition: String,
 }

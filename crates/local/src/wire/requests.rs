@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::shapes::{
-    ComputeEnvironmentOrder, Container, ContainerOverrides, JobDependency, JobTimeout, RetryStrategy, Texts,
+    ArrayProperties, ComputeEnvironmentOrder, Container, ContainerOverrides, JobDependency, JobTimeout,
+    RetryStrategy, Texts,
 };
 
 /// `SubmitJob`.
@@ -35,8 +36,8 @@ pub struct SubmitJob {
     pub tags: Texts,
     /// Whether tags go on to the task.
     pub propagate_tags: Option<bool>,
-    /// Only to refuse it.
-    pub array_properties: Option<Value>,
+    /// Makes it an array.
+    pub array_properties: ArrayProperties,
     /// Only to refuse it.
     pub node_overrides: Option<Value>,
     /// Only to refuse it.
@@ -120,7 +121,7 @@ pub struct DescribeJobs {
 pub struct ListJobs {
     /// Name or ARN of a queue.
     pub job_queue: Option<String>,
-    /// Only to refuse it.
+    /// Id or ARN of an array, whose children are listed.
     pub array_job_id: Option<String>,
     /// Only to refuse it.
     pub multi_node_job_id: Option<String>,

@@ -130,6 +130,14 @@ pub struct JobTimeout {
     pub attempt_duration_seconds: Option<i64>,
 }
 
+/// `ArrayProperties`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ArrayProperties {
+    /// How many children it has, 2 to 10,000.
+    pub size: Option<i64>,
+}
+
 /// `JobDependency`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -137,7 +145,7 @@ pub struct JobDependency {
     /// The job that must have succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
-    /// Only of array jobs.
+    /// `SEQUENTIAL` or `N_TO_N`, and only of array jobs.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
 }

@@ -1,3 +1,4 @@
+mod arrays;
 mod resources;
 
 use serde_json::json;
@@ -183,8 +184,7 @@ fn submissions_past_a_limit_are_refused() {
         (json!({ "shareIdentifier": "x" }), "Share identifier cannot be specified"),
         (json!({ "dependsOn": vec![json!({ "jobId": "x" }); 21] }), "at most 20 jobs"),
         (json!({ "dependsOn": [{ "jobId": "x" }] }), "Job x not found."),
-        (json!({ "dependsOn": [{ "jobId": "x", "type": "N_TO_N" }] }), "not supported by this engine"),
-        (json!({ "arrayProperties": { "size": 2 } }), "Array jobs are not supported by this engine."),
+        (json!({ "dependsOn": [{ "jobId": "x", "type": "N_TO_N" }] }), "Only array jobs"),
         (json!({ "nodeOverrides": {} }), "Multi-node parallel jobs are not supported by this engine."),
         (requirement("VCPU", "0.5"), "at least 1 vCPU"),
         (requirement("MEMORY", "3"), "at least 4 MiB"),
@@ -337,7 +337,9 @@ fn describing_and_stopping_keep_to_their_limits() {
         ("canceljob", json!({ "jobId": "x" }), "Reason should not be null or empty"),
         ("terminatejob", json!({ "jobId": "x", "reason": "r".repeat(1025) }), "at most 1024"),
         ("listjobs", json!({}), "Exactly one of jobQueue"),
-        ("listjobs", json!({ "arrayJobId": "x" }), "not supported by this engine"),
+        ("listjobs", json!({ "arrayJobId": "x" }), "Job x not found."),
+        ("listjobs", queue(json!({ "arrayJobId": "x" })), "Exactly one of jobQueue"),
+        ("listjobs", json!({ "multiNodeJobId": "x" }), "not supported by this engine"),
         ("listjobs", queue(json!({ "maxResults": 1001 })), "between 1 and 1000"),
         ("listjobs", queue(json!({ "maxResults": 0 })), "between 1 and 1000"),
         ("listjobs", queue(json!({ "maxResults": 101, "filters": [filter] })), "between 1 and 100"),

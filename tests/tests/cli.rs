@@ -57,7 +57,7 @@ fn prepared() -> Sandbox {
     sandbox.save();
     sandbox.define(
         r#"
-        if [ "$SERVICE-$DATE" = eagle-2018-10-03 ]; then echo "no table of that name" >&2; exit 3; fi
+        if [ "$SERVICE-$DATE" = eagle-2018-10-03 ]; then echo "no table of that name" >&2; exit 4; fi
         if [ "$SERVICE-$DATE-$TRY" = condor-2018-10-03-1 ]; then exec awk 'BEGIN { while (1) held[i++] = i "x" }'; fi
         "#,
     );

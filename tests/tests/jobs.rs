@@ -67,6 +67,60 @@ fn where_nothing_starts_the_backfill_stops() {
 }
 
 #[test]
+fn a_heap_that_is_full_gets_more_memory_as_a_container_does() {
+    let mut sandbox = sandbox!();
+    let partitions = sandbox.fill(&["condor"], 2);
+    sandbox.spec["window"]["to"] = json!("2018-10-02");
+    sandbox.spec["job"]["environment"]["MEMORY"] = json!("{memory_mib}");
+    sandbox.spec["retry"] = json!({ "app": 0 });
+    sandbox.save();
+    // What a JVM does whose heap is a share of its container: it gives up by itself, and says so only in its log.
+    sandbox.define(&format!(
+        r#"
+        if [ "$DATE" = 2018-10-01 ] && [ "$MEMORY" -lt 256 ]; then
+            echo 'java.lang.OutOfMemoryError: Java heap space' >&2
+            for frame in $(seq 100); do echo "    at org.embulk.Frame$frame" >&2; done
+            exit 1
+        fi
+        if [ "$DATE" = 2018-10-02 ] && [ "$MEMORY" -lt 128 ]; then exit 3; fi
+        {CHECKSUM}"#
+    ));
+    sandbox.backfill(0);
+    sandbox.facts().each_succeeded_once(&partitions);
+    sandbox.outputs_are_right(&partitions);
+    let explain = |day: &str| sandbox.run(&["explain", "backfill.yaml", day]).ended(0);
+    explain("condor/2018-10-01").prints(&[
+        "try 2 with 128 MiB: out of memory, exit code 1",
+        "the job says: java.lang.OutOfMemoryError: Java heap space",
+        "try 3 with 256 MiB: succeeded",
+    ]);
+    explain("condor/2018-10-02").prints(&["the job says: exit code 3", "try 2 with 128 MiB: succeeded"]);
+}
+
+#[test]
+fn what_no_host_can_hold_stops_the_backfill_with_what_to_do() {
+    let mut sandbox = sandbox!();
+    let partitions = sandbox.fill(&["condor"], 3);
+    sandbox.spec["job"]["memory"] = json!({ "start": "192MiB", "max": "256MiB" });
+    sandbox.spec["local"]["memory"] = json!("128MiB");
+    sandbox.save();
+    let ran = sandbox.backfill(6);
+    let ran = ran.says(&["3 of 3 jobs never get a host", "lower job.memory"]);
+    ran.prints(&["3 jobs wait for a host since", "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"]);
+    let waits =
+        sandbox.run(&["status", "backfill.yaml", "--format", "json"]).ended(0).json()["waits"].clone();
+    assert_eq!(waits[0]["jobs"], 3, "{waits}");
+
+    // The host has grown, and the jobs that wait have their chance: nothing is submitted beside them.
+    sandbox.spec["local"]["memory"] = json!("1GiB");
+    sandbox.save();
+    sandbox.backfill(0);
+    sandbox.facts().each_succeeded_once(&partitions);
+    assert_eq!(sandbox.facts().of("accepted").len(), 3);
+    sandbox.outputs_are_right(&partitions);
+}
+
+#[test]
 fn a_job_that_must_not_run_twice_asks_a_person() {
     let (mut sandbox, partitions) = three_days(
         r#"

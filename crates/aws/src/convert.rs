@@ -3,14 +3,18 @@
 use aws_sdk_batch::types::{AttemptContainerDetail, AttemptDetail, ContainerDetail, JobDetail, JobStatus};
 use chrono::{DateTime, Utc};
 use dayfill_core::fact::LiveStatus;
-use dayfill_core::failure::{AttemptEnd, JobEnd};
+use dayfill_core::failure::{AttemptEnd, JobEnd, reclaims};
 use dayfill_core::job::JobName;
 use dayfill_engine::ports::{SeenJob, SeenState};
 
 /// A job of DescribeJobs; `None` where the answer names none.
 pub(crate) fn seen_job(job: &JobDetail) -> Option<SeenJob> {
     let name = JobName::from_text(job.job_name()?);
-    let live = |status| SeenState::Live { status, reason: job.status_reason().map(ToOwned::to_owned) };
+    let live = |status| SeenState::Live {
+        status,
+        reason: job.status_reason().map(ToOwned::to_owned),
+        reclaims: reclaims(&attempts(job)),
+    };
     let state = match job.status()? {
         JobStatus::Succeeded => SeenState::Succeeded(job_end(job)),
         JobStatus::Failed => SeenState::Failed(job_end(job)),
@@ -33,10 +37,14 @@ fn job_end(job: &JobDetail) -> JobEnd {
             started_at: job.started_at().and_then(milliseconds),
             stopped_at: job.stopped_at().and_then(milliseconds),
         },
-        attempts: oldest_first(job).into_iter().map(attempt_end).collect(),
+        attempts: attempts(job),
         cancelled: job.is_cancelled().unwrap_or_default(),
         terminated: job.is_terminated().unwrap_or_default(),
     }
+}
+
+fn attempts(job: &JobDetail) -> Vec<AttemptEnd> {
+    oldest_first(job).into_iter().map(attempt_end).collect()
 }
 
 fn attempt_end(attempt: &AttemptDetail) -> AttemptEnd {

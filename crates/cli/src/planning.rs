@@ -65,13 +65,15 @@ pub fn identity(spec: &Spec, cloud: Cloud) -> Identity {
     }
 }
 
-/// Batch refuses every job of a backfill whose share identifier is not what its queue wants.
+/// Batch refuses every job of a backfill whose share identifier is not what its queues want.
 fn check_share(spec: &Spec, site: &Site) -> Result<(), Failure> {
-    let job = spec.job();
-    doctor::share(site.scheduling_policy, job.share_identifier()).map_err(|mismatch| {
-        let what = format!("the job queue {} {mismatch}", job.queue());
-        Failure::new(Exit::Usage, what).hint(mismatch.remedy())
-    })
+    for (queue, policy) in &site.scheduling_policies {
+        doctor::share(*policy, spec.job().share_identifier()).map_err(|mismatch| {
+            let what = format!("the job queue {queue} {mismatch}");
+            Failure::new(Exit::Usage, what).hint(mismatch.remedy())
+        })?;
+    }
+    Ok(())
 }
 
 /// Looks the job definition up. A file that differs from what is registered is kept in the plan, and registered when
@@ -118,8 +120,12 @@ pub async fn resolve_definition(plan: &Plan, site: &Site) -> Result<String, Fail
 fn check_overrides(plan: &Plan) -> Result<(), Failure> {
     for job in &plan.jobs {
         // The longest numbers that a later try can have.
-        let shape =
-            Shape { r#try: 10_000, memory_mib: plan.job.memory.max_mib, timeout_s: plan.job.timeout_s };
+        let shape = Shape {
+            r#try: 10_000,
+            memory_mib: plan.job.memory.max_mib,
+            timeout_s: plan.job.timeout_s,
+            fallback: false,
+        };
         let name = JobName::from_text("");
         let length = Submission::of(plan, job, shape, name, String::new()).override_length();
         if length > MOST_OVERRIDES {

@@ -16,6 +16,7 @@ use dayfill_engine::ports::{Bounds, Journal, Queue};
 use dayfill_local::{Endpoint, LimitMeans, LocalConfig, LocalEngine, Runner, StartError, machine};
 
 use crate::error::{Exit, Failure, chain};
+use crate::place::Backfill;
 
 /// The account that the local engine's ARNs name.
 pub const LOCAL_ACCOUNT: &str = "000000000000";
@@ -45,8 +46,9 @@ pub struct Site {
     pub connection: Connection,
     /// Where jobs run.
     pub cloud: Cloud,
-    /// The queue has a scheduling policy, so every job must have a share identifier, and otherwise none may.
-    pub scheduling_policy: bool,
+    /// The queue and the fallback queue, and whether each has a scheduling policy: if so, every job there must have a share
+    /// identifier, and otherwise none may.
+    pub scheduling_policies: Vec<(String, bool)>,
     /// The queue.
     pub queue: Arc<dyn Queue>,
     journal: Arc<dyn Journal>,
@@ -54,19 +56,35 @@ pub struct Site {
 }
 
 impl Site {
-    /// Opens a place for a backfill of this name that uses this job queue.
-    pub async fn open(place: &Place, name: &str, queue: &str, jobs: Jobs) -> Result<Self, Failure> {
+    /// Opens the place of the backfill that a YAML file describes.
+    pub async fn of(backfill: &Backfill, jobs: Jobs) -> Result<Self, Failure> {
+        let (spec, job) = (&backfill.spec, backfill.spec.job());
+        Self::open(&backfill.place, spec.name(), job.queue(), job.fallback_queue(), jobs).await
+    }
+
+    /// Opens a place for a backfill of this name that uses these job queues.
+    pub async fn open(
+        place: &Place,
+        name: &str,
+        queue: &str,
+        fallback: Option<&str>,
+        jobs: Jobs,
+    ) -> Result<Self, Failure> {
         let (connection, engine, bounds) = reach(&place.runs_on, jobs).await?;
         let queues = Queues::new(&connection);
-        let info = match &place.runs_on {
-            RunsOn::Aws { .. } => queues.check(queue).await?,
-            RunsOn::Local { .. } => queues.ensure_local_queue(queue).await?,
+        let look = async |queue: &str| match &place.runs_on {
+            RunsOn::Aws { .. } => queues.check(queue).await,
+            RunsOn::Local { .. } => queues.ensure_local_queue(queue).await,
         };
+        let info = look(queue).await?;
+        let mut scheduling_policies = vec![(queue.to_owned(), info.scheduling_policy)];
+        if let Some(fallback) = fallback {
+            scheduling_policies.push((fallback.to_owned(), look(fallback).await?.scheduling_policy));
+        }
         let cloud = cloud(&place.runs_on, &info);
         let journal = journal(place, name, Some(&connection))?;
         let queue = Arc::new(BatchQueue::new(&connection, bounds));
-        let scheduling_policy = info.scheduling_policy;
-        Ok(Self { connection, cloud, scheduling_policy, queue, journal, local: engine })
+        Ok(Self { connection, cloud, scheduling_policies, queue, journal, local: engine })
     }
 
     /// The journal, read and folded.

@@ -43,11 +43,14 @@ impl AdoptedPlan {
 /// The adopted plans that are still worked off, by digest.
 pub type Plans = BTreeMap<PlanDigest, AdoptedPlan>;
 
-/// How long to wait before a job that did not start is sent again; doubled with every further failure.
+/// How long to wait: before a job that did not start is sent again (doubled with every further failure), and before a job
+/// that is not placed is a reason to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// After the first failure.
     pub start_failure: TimeDelta,
+    /// How long a job waits for a host before what Batch says about it is believed.
+    pub dwell: TimeDelta,
 }
 
 /// The next try of a slice.
@@ -115,6 +118,7 @@ pub fn decide(ledger: &Ledger, plans: &Plans, pace: Pace, now: DateTime<Utc>) ->
             all.push((job.slice.clone(), Decision::Submit(first(adoption, adopted, job, None))));
         }
         brake(&mut all, ledger, adoption, adopted);
+        stop_misplaced(&mut all, ledger, adoption, pace, now);
     }
     let live = ledger.live().count();
     let room = newest.map_or(usize::MAX, |(_, p)| p.plan.limits.in_flight as usize).saturating_sub(live);
@@ -178,6 +182,50 @@ fn brake(
     }
 }
 
+/// Stops where Batch has said for a while that jobs will never get a host: every further job would only wait beside them.
+/// Counted anew from an adoption, because whoever adopts a plan has seen to it, and Batch may not have looked again yet.
+fn stop_misplaced(
+    decisions: &mut Vec<(SliceId, Decision)>,
+    ledger: &Ledger,
+    adoption: &Adoption,
+    pace: Pace,
+    now: DateTime<Utc>,
+) {
+    let stopping = decisions.iter().any(|(_, d)| matches!(d, Decision::StopBackfill { .. }));
+    if ledger.stopped().is_some() || stopping {
+        return;
+    }
+    let stands = |t: &Try| {
+        let since = t.waits_since.stored_at.max(adoption.stamp.stored_at);
+        t.is_misplaced() && t.ending.is_none() && now - since >= pace.dwell
+    };
+    let misplaced: Vec<_> = ledger.live().filter(|(_, t)| stands(t)).collect();
+    let Some((slice, first)) = misplaced.first() else { return };
+    let reason = first.reason.as_deref().unwrap_or_default();
+    let why = format!(
+        "{} of {} jobs never get a host: {reason}; {}",
+        misplaced.len(),
+        ledger.live().count(),
+        remedy(reason)
+    );
+    decisions.push(((*slice).clone(), Decision::StopBackfill { why }));
+}
+
+/// What to do about a job that waits for this reason.
+pub fn remedy(reason: &str) -> &'static str {
+    if reason.contains("JOB_RESOURCE_REQUIREMENT") {
+        "lower job.memory or job.vcpus, or give the queue larger hosts; `dayfill cancel` ends what waits"
+    } else if reason.contains("COMPUTE_ENVIRONMENT_MAX_RESOURCE") {
+        "raise maxvCpus of the compute environment"
+    } else if reason.contains("SERVICE_ROLE_PERMISSIONS") {
+        "give the service role of the compute environment its permissions"
+    } else if reason.starts_with("CAPACITY:") {
+        "Batch goes on trying; more instance types, more zones or a fallback queue would help"
+    } else {
+        "look at the compute environments of the queue: `dayfill doctor`"
+    }
+}
+
 fn about(
     slice: &SliceId,
     record: &SliceRecord,
@@ -187,7 +235,7 @@ fn about(
     now: DateTime<Utc>,
 ) -> Vec<Decision> {
     let mut decisions = doubled(record);
-    decisions.extend(record.live().filter_map(|t| terminate(record, t)));
+    decisions.extend(record.live().filter_map(|t| terminate(record, t, plans)));
     if decisions.is_empty() && record.live().next().is_some() {
         decisions.push(Decision::Wait);
     }
@@ -241,6 +289,7 @@ fn first(
         r#try: record.map_or(1, |r| r.next_try(job.load)),
         memory_mib: job.memory_mib,
         timeout_s: adopted.plan.job.timeout_s,
+        fallback: record.is_some_and(|r| goes_to_fallback(r, job.load, adopted.plan())),
     };
     NextTry { plan: adoption.digest.clone(), definition: adoption.definition.clone(), load: job.load, shape }
 }
@@ -277,27 +326,47 @@ fn doubled(record: &SliceRecord) -> Vec<Decision> {
     decisions
 }
 
-fn terminate(record: &SliceRecord, t: &Try) -> Option<Decision> {
+fn terminate(record: &SliceRecord, t: &Try, plans: &Plans) -> Option<Decision> {
     t.job_id.as_ref()?;
     // Asked again at every step until the end is seen: a request that was lost would otherwise never be repeated.
-    let why = t.ending.as_ref().or(record.cancelled.as_ref())?;
-    Some(Decision::Terminate { job: t.intended.name.clone(), why: why.clone() })
+    let wanted = t.ending.as_ref().or(record.cancelled.as_ref()).cloned();
+    let why = wanted.or_else(|| moves_to_fallback(record, t, plans))?;
+    Some(Decision::Terminate { job: t.intended.name.clone(), why })
+}
+
+/// Whether the hosts of this load were taken so often that its next job goes to the fallback queue.
+fn goes_to_fallback(record: &SliceRecord, load: u32, plan: &Plan) -> bool {
+    plan.job.fallback_queue.is_some() && record.reclaims(load) >= plan.retry.fallback_after
+}
+
+/// Why a job that Batch would go on retrying on hosts that are taken away is ended, so that its slice can go elsewhere.
+fn moves_to_fallback(record: &SliceRecord, t: &Try, plans: &Plans) -> Option<String> {
+    let plan = plans.get(&t.intended.plan)?.plan();
+    let fallback = plan.job.fallback_queue.as_ref().filter(|queue| **queue != t.intended.queue)?;
+    // Only what was taken from this job itself: one that came back to the first queue for a new plan has its chance.
+    let due = t.reclaims > 0 && goes_to_fallback(record, t.intended.load, plan);
+    due.then(|| {
+        let times = record.reclaims(t.intended.load);
+        format!("dayfill: its hosts were taken {times} times, so it goes to the queue {fallback}")
+    })
 }
 
 /// Whether anything is left to watch or to send: live jobs, or decisions that will lead to one.
 pub fn is_finished(ledger: &Ledger, decisions: &[(SliceId, Decision)]) -> bool {
     let stopped = ledger.stopped().is_some();
+    // A stopped backfill does not wait for jobs that wait for ever.
+    let is_over = |t: &Try| stopped && t.is_misplaced() && t.ending.is_none();
     let open = |d: &Decision| match d {
         Decision::Wait | Decision::Submit(_) | Decision::StopBackfill { .. } => !stopped,
         _ => true,
     };
-    ledger.live().next().is_none() && !decisions.iter().any(|(_, d)| open(d))
+    ledger.live().all(|(_, t)| is_over(t)) && !decisions.iter().any(|(_, d)| open(d))
 }
 
 /// Whether a status change is worth a fact: RUNNABLE and RUNNING are told apart for people, and a RUNNABLE job's
 /// reason comes and goes.
-pub fn is_news(t: &Try, status: LiveStatus, reason: Option<&str>) -> bool {
-    t.state != TryState::Live(status) || t.reason.as_deref() != reason
+pub fn is_news(t: &Try, status: LiveStatus, reason: Option<&str>, reclaims: u32) -> bool {
+    t.state != TryState::Live(status) || t.reason.as_deref() != reason || reclaims > t.reclaims
 }
 
 #[cfg(test)]

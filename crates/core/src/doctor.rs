@@ -105,7 +105,6 @@ pub fn clock(store: &str, ahead: TimeDelta) -> Check {
 pub fn retry(retry: RetryPolicy, idempotent: Idempotent, environments: &[Environment]) -> Check {
     const ID: &str = "retry";
     let spot = environments.iter().any(|e| e.kind.is_spot());
-    let only_fargate = environments.iter().filter(|e| e.kind.is_spot()).all(|e| e.kind.is_fargate());
     match (spot, idempotent, retry.spot) {
         (true, Idempotent::No, _) => Check::warning(
             ID,
@@ -115,10 +114,6 @@ pub fn retry(retry: RetryPolicy, idempotent: Idempotent, environments: &[Environ
         (false, Idempotent::No, _) => {
             Check::ok(ID, "nothing runs twice (idempotent: no): a failure after the start asks a person")
         }
-        (true, _, _) if only_fargate => Check::ok(
-            ID,
-            "a job whose Fargate Spot task is interrupted is submitted anew; Batch itself repeats none",
-        ),
         (true, _, 0) => Check::warning(
             ID,
             "hosts are Spot and retry.spot is 0, so a job whose host is taken waits until somebody watches",

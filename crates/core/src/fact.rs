@@ -154,6 +154,9 @@ pub struct Ended {
     /// How many of them ended with their host.
     #[serde(default)]
     pub reclaims: u32,
+    /// What the job itself said of having run out of memory, where its class rests on that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sign: Option<String>,
     /// The last lines of a failed job's log, cut to a few kilobytes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub log_tail: Vec<String>,
@@ -170,6 +173,11 @@ pub enum Mark {
     Done,
     /// Not loaded: the next plan takes it up again.
     Failed,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One thing that happened.
@@ -240,6 +248,9 @@ pub enum Fact {
         /// What Batch says about it (a RUNNABLE job may say why it waits).
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
+        /// How many of its attempts have ended with their host.
+        #[serde(skip_serializing_if = "is_zero", default)]
+        reclaims: u32,
     },
     /// Batch was asked to end it.
     Ending {

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use regex::Regex;
 use serde::{Deserialize, Serialize};
+
+use crate::spec::MemorySigns;
 
 /// The failure classes. Each leads to another decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,11 +30,13 @@ pub enum FailureClass {
     App,
     /// It vanished from Batch past the time that Batch keeps jobs in sight.
     Lost,
+    /// It is recorded as SUCCEEDED, but its host was being taken from it: what handles SIGTERM may exit with 0 half-way.
+    Suspect,
 }
 
 impl FailureClass {
     /// Every class, in the order in which tables show them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OutOfMemory,
         Self::HostLost,
         Self::TimedOut,
@@ -41,6 +46,7 @@ impl FailureClass {
         Self::Stuck,
         Self::App,
         Self::Lost,
+        Self::Suspect,
     ];
 }
 
@@ -56,6 +62,7 @@ impl fmt::Display for FailureClass {
             Self::Stuck => "stuck, ended by the queue",
             Self::App => "job failed",
             Self::Lost => "lost",
+            Self::Suspect => "succeeded while its host was taken",
         })
     }
 }
@@ -112,14 +119,11 @@ const START_FAILURES: [&str; 8] = [
 /// 6. did not start
 /// 7. exit code 137 without a reason: killed, cause unknown
 /// 8. everything else is the job's own failure
+///
+/// What the job itself said may then still make an out-of-memory of the last two: see [`memory_sign`].
 pub fn classify(end: &JobEnd) -> FailureClass {
     let last = end.attempts.last();
-    let says = |what: &dyn Fn(&str) -> bool| {
-        let of = |a: &AttemptEnd| {
-            [&a.reason, &a.status_reason].into_iter().flatten().any(|t| what(&t.to_ascii_lowercase()))
-        };
-        of(&end.last) || last.is_some_and(of)
-    };
+    let says = |what: &dyn Fn(&str) -> bool| end.last.says(what) || last.is_some_and(|a| a.says(what));
     if says(&|t| t.contains("attempt duration exceeded timeout")) {
         FailureClass::TimedOut
     } else if says(&|t| t.contains("jobstatetimelimit")) {
@@ -128,7 +132,7 @@ pub fn classify(end: &JobEnd) -> FailureClass {
         FailureClass::OutOfMemory
     } else if end.cancelled || end.terminated {
         FailureClass::Ended
-    } else if says(&|t| t.starts_with("host ec2") || t.contains("spot task was interrupted")) {
+    } else if says(&tells_of_a_lost_host) {
         FailureClass::HostLost
     } else if says(&|t| START_FAILURES.iter().any(|s| t.contains(s))) {
         FailureClass::StartFailed
@@ -137,6 +141,51 @@ pub fn classify(end: &JobEnd) -> FailureClass {
     } else {
         FailureClass::App
     }
+}
+
+impl AttemptEnd {
+    fn says(&self, what: &dyn Fn(&str) -> bool) -> bool {
+        [&self.reason, &self.status_reason].into_iter().flatten().any(|t| what(&t.to_ascii_lowercase()))
+    }
+
+    fn lost_its_host(&self) -> bool {
+        let end = JobEnd { last: self.clone(), ..JobEnd::default() };
+        classify(&end) == FailureClass::HostLost
+    }
+}
+
+fn tells_of_a_lost_host(text: &str) -> bool {
+    text.starts_with("host ec2") || text.contains("spot task was interrupted")
+}
+
+/// How many of these attempts ended with their host.
+pub fn reclaims(attempts: &[AttemptEnd]) -> u32 {
+    attempts.iter().filter(|a| a.lost_its_host()).count() as u32
+}
+
+/// Whether a SUCCEEDED job was cut short: its last attempt ended with its host, whatever its exit code says.
+pub fn is_suspect(end: &JobEnd) -> bool {
+    end.last.says(&tells_of_a_lost_host) || end.attempts.last().is_some_and(AttemptEnd::lost_its_host)
+}
+
+/// What a job itself said of having run out of memory: a runtime with a heap of its own, a JVM above all, gives up before
+/// the container does, and Batch then knows only an exit code. `None` where nothing tells, or where Batch has named another
+/// cause.
+pub fn memory_sign(
+    class: FailureClass,
+    exit_code: Option<i32>,
+    log: &[String],
+    signs: &MemorySigns,
+) -> Option<String> {
+    if !matches!(class, FailureClass::App | FailureClass::KilledUnknown) {
+        return None;
+    }
+    // Patterns were checked when the YAML was read.
+    let patterns: Vec<Regex> = signs.log.iter().filter_map(|p| Regex::new(p).ok()).collect();
+    let line = log.iter().rev().find(|line| patterns.iter().any(|p| p.is_match(line)));
+    let code =
+        || exit_code.filter(|code| signs.exit_codes.contains(code)).map(|code| format!("exit code {code}"));
+    line.cloned().or_else(code)
 }
 
 #[cfg(test)]
@@ -184,6 +233,82 @@ mod tests {
             let shouted = attempt(exit, &reason.to_uppercase(), &status.to_uppercase());
             assert_eq!(class(shouted, vec![]), want, "case: {reason} {status}");
         }
+    }
+
+    /// Each row against every row below it, in every place that Batch may have put the two.
+    #[test]
+    fn the_first_row_that_fits_decides() {
+        let exited = "Essential container in task exited";
+        let rows = [
+            (FailureClass::TimedOut, attempt(None, "", "Job attempt duration exceeded timeout")),
+            (FailureClass::Stuck, attempt(None, "", "Canceled by JobStateTimeLimit action due to reason: X")),
+            (FailureClass::OutOfMemory, attempt(None, "OutOfMemoryError: Container killed", exited)),
+            (FailureClass::Ended, attempt(None, "", "")),
+            (FailureClass::HostLost, attempt(None, "", "Host EC2 (instance i-0abc) terminated.")),
+            (FailureClass::StartFailed, attempt(None, "CannotPullContainerError: denied", "")),
+            (FailureClass::KilledUnknown, attempt(Some(137), "", exited)),
+            (FailureClass::App, attempt(Some(1), "", exited)),
+        ];
+        for (at, (higher, one)) in rows.iter().enumerate() {
+            for (lower, other) in &rows[at..] {
+                let terminated = [*higher, *lower].contains(&FailureClass::Ended);
+                for (top, last) in [(one, other), (other, one)] {
+                    // Of two exit codes the top level's counts.
+                    if *higher == FailureClass::KilledUnknown && top.exit_code != Some(137) {
+                        continue;
+                    }
+                    let end = JobEnd {
+                        last: top.clone(),
+                        attempts: vec![last.clone()],
+                        terminated,
+                        ..Default::default()
+                    };
+                    assert_eq!(classify(&end), *higher, "{top:?} and {last:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_job_said_makes_an_out_of_memory_of_what_batch_cannot_name() {
+        use FailureClass::*;
+        let signs = MemorySigns::default();
+        let heap = "Caused by: java.lang.OutOfMemoryError: Java heap space".to_owned();
+        let log = [heap.clone(), "\tat org.embulk.Runner".to_owned()];
+        let sign = |class, exit, log: &[String]| memory_sign(class, Some(exit), log, &signs);
+        assert_eq!(sign(App, 1, &log), Some(heap.clone()));
+        assert_eq!(sign(KilledUnknown, 137, &log), Some(heap.clone()), "killed while it gave up");
+        assert_eq!(sign(App, 134, &log), Some(heap), "CrashOnOutOfMemoryError");
+        assert_eq!(sign(App, 3, &[]), Some("exit code 3".to_owned()), "ExitOnOutOfMemoryError");
+        assert_eq!(sign(App, 1, &[]), None);
+        let threads = ["java.lang.OutOfMemoryError: unable to create native thread".to_owned()];
+        assert_eq!(sign(App, 1, &threads), None, "more memory gives no more threads");
+        for class in FailureClass::ALL.into_iter().filter(|c| !matches!(c, App | KilledUnknown)) {
+            assert_eq!(sign(class, 3, &log), None, "Batch has said that it is {class}");
+        }
+        let own = MemorySigns { exit_codes: vec![42], log: vec!["^MemoryError".to_owned()] };
+        let python = ["MemoryError".to_owned()];
+        assert_eq!(memory_sign(App, Some(1), &python, &own), Some("MemoryError".to_owned()));
+        assert_eq!(memory_sign(App, Some(42), &[], &own), Some("exit code 42".to_owned()));
+        assert_eq!(memory_sign(App, Some(3), &log, &own), None, "the defaults are replaced");
+    }
+
+    #[test]
+    fn a_success_whose_host_was_taken_is_suspect() {
+        let exited = attempt(Some(0), "", "Essential container in task exited");
+        let lost = attempt(Some(0), "", "Host EC2 (instance i-0abc) terminated.");
+        let end = |last: &AttemptEnd, attempts: &[&AttemptEnd]| JobEnd {
+            last: last.clone(),
+            attempts: attempts.iter().map(|a| (*a).clone()).collect(),
+            ..Default::default()
+        };
+        assert!(is_suspect(&end(&lost, &[])));
+        assert!(is_suspect(&end(&exited, &[&exited, &lost])));
+        assert!(
+            !is_suspect(&end(&exited, &[&lost, &exited])),
+            "an earlier attempt was lost, and the last was whole"
+        );
+        assert_eq!(reclaims(&[lost.clone(), exited, lost]), 2);
     }
 
     #[test]

@@ -103,13 +103,15 @@ impl RetryStrategy {
             on_exit_code,
             retry: false,
         };
+        let lost = |on_status_reason| ExitRule {
+            on_status_reason: Some(on_status_reason),
+            on_reason: None,
+            on_exit_code: None,
+            retry: true,
+        };
         let rules = vec![
-            ExitRule {
-                on_status_reason: Some("Host EC2*"),
-                on_reason: None,
-                on_exit_code: None,
-                retry: true,
-            },
+            lost("Host EC2*"),
+            lost("Your Spot Task was interrupted*"),
             exit(Some("*"), None, None),
             exit(None, Some("*"), None),
             exit(None, None, Some("*")),
@@ -152,15 +154,18 @@ pub struct Shape {
     pub memory_mib: u64,
     /// Seconds an attempt may take.
     pub timeout_s: Option<u32>,
+    /// It goes to the fallback queue.
+    pub fallback: bool,
 }
 
 impl Submission {
     /// The submission of a planned job in this shape, under this name and definition.
     pub fn of(plan: &Plan, job: &PlannedJob, shape: Shape, name: JobName, definition: String) -> Self {
         let lookup = |field: &str| Some(value(plan, job, shape, field));
+        let queue = plan.job.fallback_queue.as_ref().filter(|_| shape.fallback).unwrap_or(&plan.job.queue);
         Self {
             name,
-            queue: plan.job.queue.clone(),
+            queue: queue.clone(),
             definition,
             share_identifier: plan.job.share_identifier.clone(),
             command: plan.job.command.iter().map(|t| t.render(lookup)).collect(),

@@ -12,6 +12,8 @@ use crate::measure::Fingerprint;
 use crate::partition::SliceId;
 use crate::plan::PlanDigest;
 
+use self::slice::wait_kind;
+
 mod slice;
 
 pub use slice::{Loaded, SliceRecord, Standing, Try, TryState, Verdict};
@@ -185,13 +187,19 @@ impl Ledger {
             Fact::Unknown { name, why } => self.set(&name, stamp, TryState::Unknown(why))?,
             Fact::Withdrawn { name, why } => self.set(&name, stamp, TryState::Withdrawn(why))?,
             Fact::NeverArrived { name } => self.set(&name, stamp, TryState::NeverArrived)?,
-            Fact::Seen { name, status, reason } => {
+            Fact::Seen { name, status, reason, reclaims } => {
                 let t = self.job_mut(&name, stamp)?;
+                if t.wait_kind() != wait_kind(reason.as_deref()) {
+                    t.waits_since = stamp;
+                }
                 t.reason = reason;
+                // A stale answer gives no host back.
+                t.reclaims = t.reclaims.max(reclaims);
                 t.seen_running |= status == LiveStatus::Running;
                 if t.state != TryState::Live(status) {
                     t.state = TryState::Live(status);
                     t.changed = stamp;
+                    t.waits_since = stamp;
                 }
             }
             Fact::Ending { name, why } => {
@@ -274,6 +282,7 @@ impl Ledger {
         let t = self.job_mut(&name, stamp)?;
         t.state = TryState::Ended(outcome);
         t.changed = stamp;
+        t.reclaims = t.reclaims.max(ended.reclaims);
         t.ended = Some(ended);
         let (load, fingerprint) = (t.intended.load, t.intended.fingerprint);
         let Some((slice, _)) = self.names.get(&name).cloned() else { return Ok(()) };

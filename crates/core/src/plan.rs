@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::failure::FailureClass;
 use crate::hex::hex;
 use crate::measure::{Fingerprint, Strays};
 use crate::partition::{PartitionId, SliceId};
-use crate::spec::{Idempotent, Limits, MemoryBounds, Prices, RetryPolicy};
+use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, RetryPolicy};
 use crate::template::Template;
 
 mod make;
@@ -198,6 +198,17 @@ pub enum RunsOn {
     },
 }
 
+impl RunsOn {
+    /// How long a job may wait for a host before that is worth telling, and before what Batch says of it is believed:
+    /// while a fleet grows, its reasons come and go. The local engine has no fleet.
+    pub fn dwell(&self) -> TimeDelta {
+        match self {
+            Self::Aws { .. } => TimeDelta::minutes(10),
+            Self::Local { .. } => TimeDelta::seconds(5),
+        }
+    }
+}
+
 /// The job definition that the plan's jobs run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -217,6 +228,9 @@ pub struct JobTemplate {
     pub definition: PinnedDefinition,
     /// Job queue.
     pub queue: String,
+    /// The queue for slices whose hosts are taken too often.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fallback_queue: Option<String>,
     /// On queues that ask for one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub share_identifier: Option<String>,
@@ -233,6 +247,9 @@ pub struct JobTemplate {
     pub command: Vec<Template>,
     /// Environment, with fields.
     pub environment: BTreeMap<String, Template>,
+    /// What tells that a job ran out of memory although its container did not.
+    #[serde(skip_serializing_if = "MemorySigns::is_default", default)]
+    pub out_of_memory: MemorySigns,
 }
 
 /// What was passed over while listing.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use crate::decide::AdoptedPlan;
+use crate::decide::{AdoptedPlan, remedy};
 use crate::fact::{LiveStatus, Outcome};
 use crate::failure::FailureClass;
 use crate::ledger::{Ledger, Standing, Try, TryState, Verdict};
@@ -108,6 +108,19 @@ pub struct ClassRow {
     pub days_given_up: u64,
 }
 
+/// Jobs that have waited for a host for a while, for one kind of reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaitRow {
+    /// What Batch says, verbatim, of the one that has waited longest; nothing where it says nothing.
+    pub reason: Option<String>,
+    /// How many jobs.
+    pub jobs: u64,
+    /// Since when the first of them has waited.
+    pub since: DateTime<Utc>,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
 impl View<'_> {
     /// Every partition that is known, with its state, in order.
     pub fn partitions(&self) -> BTreeMap<PartitionId, DayState> {
@@ -203,6 +216,29 @@ impl View<'_> {
             (None, TryState::Live(LiveStatus::Running)) => Some(self.now - t.changed.stored_at),
             _ => None,
         }
+    }
+
+    /// Jobs that wait for a host for longer than the growing of a fleet explains, those that have waited longest first.
+    pub fn waits(&self) -> Vec<WaitRow> {
+        let Some(plan) = self.plan else { return Vec::new() };
+        let dwell = plan.plan().place.runs_on.dwell();
+        let mut rows: BTreeMap<Option<&str>, WaitRow> = BTreeMap::new();
+        for (_, t) in self.ledger.live() {
+            let Some(since) = t.waits_for_host().map(|s| s.stored_at) else { continue };
+            if self.now - since < dwell {
+                continue;
+            }
+            let reason = t.reason.clone();
+            let remedy = remedy(t.reason.as_deref().unwrap_or_default());
+            let row = rows.entry(t.wait_kind()).or_insert_with(|| WaitRow { reason, jobs: 0, since, remedy });
+            row.jobs += 1;
+            if since < row.since {
+                (row.since, row.reason) = (since, t.reason.clone());
+            }
+        }
+        let mut rows: Vec<_> = rows.into_values().collect();
+        rows.sort_by_key(|r| r.since);
+        rows
     }
 
     /// Failures by class; classes that did not occur are left out.

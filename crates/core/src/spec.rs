@@ -18,10 +18,10 @@ use crate::day::Window;
 pub use self::job::{Definition, JobSpec};
 pub use self::names::looks_like_credential;
 pub use self::parts::{
-    AwsParts, JobParts, LimitsParts, LocalParts, MemoryParts, PricesParts, RetryParts, SourceParts,
-    SpecParts, WindowParts,
+    AwsParts, JobParts, LimitsParts, LocalParts, MemoryParts, MemorySignsParts, PricesParts, RetryParts,
+    SourceParts, SpecParts, WindowParts,
 };
-pub use self::policy::{Idempotent, Limits, MemoryBounds, Prices, RetryPolicy, StopAfter};
+pub use self::policy::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, RetryPolicy, StopAfter};
 pub use self::problem::{ProblemPart, SpecProblem};
 pub use self::source::{SourceSpec, SourceUri, State};
 

@@ -16,7 +16,7 @@ use crate::plan::{
     History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlanDigest, PlannedJob,
     PlannedSource, RunsOn, SCHEMA_VERSION,
 };
-use crate::spec::{Idempotent, Limits, MemoryBounds, RetryPolicy};
+use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, RetryPolicy};
 
 mod walk;
 
@@ -92,6 +92,7 @@ pub fn plan(jobs: Vec<PlannedJob>) -> Plan {
         job: JobTemplate {
             definition: PinnedDefinition { revision: Some("load:1".to_owned()), content: None },
             queue: "spot".to_owned(),
+            fallback_queue: None,
             share_identifier: None,
             vcpus: 1,
             memory: MemoryBounds { start_mib: 128, max_mib: 512 },
@@ -99,6 +100,7 @@ pub fn plan(jobs: Vec<PlannedJob>) -> Plan {
             idempotent: Idempotent::Partition,
             command: Vec::new(),
             environment: BTreeMap::new(),
+            out_of_memory: MemorySigns::default(),
         },
         retry: RetryPolicy::default(),
         limits: Limits::default(),
@@ -139,6 +141,7 @@ pub fn ended(name: &JobName, outcome: Outcome, started: bool) -> Fact {
         stopped_at: Some(at(70)),
         attempts: 1,
         reclaims: 0,
+        sign: None,
         log_tail: Vec::new(),
         log_stream: None,
     }))
@@ -185,7 +188,7 @@ impl Scene {
     }
 
     pub fn pace() -> Pace {
-        Pace { start_failure: TimeDelta::seconds(60) }
+        Pace { start_failure: TimeDelta::seconds(60), dwell: TimeDelta::minutes(10) }
     }
 
     pub fn decide(&self) -> Vec<(SliceId, Decision)> {
@@ -203,12 +206,15 @@ impl Scene {
         for (slice, decision) in self.decide() {
             let Decision::Submit(next) = decision else { continue };
             self.nonce += 1;
-            let job = self.plans[&next.plan].job(&slice).unwrap();
+            let adopted = &self.plans[&next.plan];
+            let job = adopted.job(&slice).unwrap();
+            let template = &adopted.plan().job;
+            let fallback = template.fallback_queue.as_ref().filter(|_| next.shape.fallback);
             intents.push(Intended {
                 name: JobName::new(Uuid::nil(), &slice, next.load, next.shape.r#try, self.nonce),
                 load: next.load,
                 r#try: next.shape.r#try,
-                queue: "spot".to_owned(),
+                queue: fallback.unwrap_or(&template.queue).clone(),
                 definition: next.definition,
                 plan: next.plan,
                 memory_mib: next.shape.memory_mib,
@@ -272,7 +278,7 @@ impl Scene {
     }
 
     pub fn run(&mut self, name: &JobName) {
-        self.tell(Fact::Seen { name: name.clone(), status: LiveStatus::Running, reason: None });
+        self.tell(Fact::Seen { name: name.clone(), status: LiveStatus::Running, reason: None, reclaims: 0 });
     }
 
     pub fn succeed(&mut self, name: &JobName) {

@@ -14,12 +14,17 @@ use crate::book::{Book, BookError};
 use crate::event::{Event, Reporter};
 use crate::ports::Queue;
 
+/// Half of the day for which finished jobs were seen to be kept at least (field reports; the guide says seven days).
+const LONGEST_GAP: TimeDelta = TimeDelta::hours(12);
+
 /// The journal, the queue, and how fast jobs are submitted.
 pub struct Engine {
     pub(crate) book: Book,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) rate: Rate,
+    /// When it last looked, on this machine's clock.
+    looked_at: Option<DateTime<Utc>>,
 }
 
 /// How a backfill stands after a step.
@@ -35,7 +40,7 @@ impl Engine {
     /// An engine that works off the adopted plans of `book` through `queue`.
     pub fn new(book: Book, queue: Arc<dyn Queue>, reporter: Arc<dyn Reporter>) -> Self {
         let rate = Self::starting_rate(queue.as_ref());
-        Self { book, queue, reporter, rate }
+        Self { book, queue, reporter, rate, looked_at: None }
     }
 
     /// The journal, read and folded.
@@ -57,6 +62,7 @@ impl Engine {
     /// at once.
     pub async fn advance(&mut self) -> Result<Step, BookError> {
         self.book.refresh().await?;
+        self.tell_gap();
         self.observe().await?;
         let pace = self.pace();
         let now = self.book.clock().now();
@@ -67,9 +73,32 @@ impl Engine {
         Ok(Step { finished: is_finished(ledger, &decisions), facts: ledger.facts() })
     }
 
+    /// Batch forgets finished jobs after a day or so: whoever looks too seldom may not learn how they ended.
+    fn tell_gap(&mut self) {
+        let now = self.book.clock().now();
+        let ledger = self.book.ledger();
+        // Before the first look of this process the journal tells when somebody last saw something.
+        let before = self.looked_at.replace(now).or_else(|| ledger.last().map(|s| s.stored_at));
+        let gap = before.map(|before| now - before).filter(|gap| *gap > LONGEST_GAP);
+        let jobs = ledger.live().filter(|(_, t)| t.job_id.is_some()).count();
+        if let Some(gap) = gap.filter(|_| jobs > 0) {
+            let what = format!(
+                "nobody may have looked at {jobs} jobs for {} hours; AWS Batch tells of a finished job for a day or so: \
+                 run `dayfill advance` at least every {} hours",
+                gap.num_hours(),
+                LONGEST_GAP.num_hours()
+            );
+            self.reporter.hear(Event::Warning { what });
+        }
+    }
+
     fn pace(&self) -> Pace {
         let after = self.queue.bounds().start_failure;
-        Pace { start_failure: TimeDelta::from_std(after).unwrap_or(TimeDelta::MAX) }
+        let dwell = self.book.newest_plan().map(|p| p.plan().place.runs_on.dwell());
+        Pace {
+            start_failure: TimeDelta::from_std(after).unwrap_or(TimeDelta::MAX),
+            dwell: dwell.unwrap_or(TimeDelta::MAX),
+        }
     }
 
     /// Appends every decision that is a fact by itself, then asks Batch to end what is to end. In this order: a

@@ -6,9 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use dayfill_core::decide::is_news;
 use dayfill_core::fact::{Ended, Fact, Outcome};
-use dayfill_core::failure::{AttemptEnd, FailureClass, JobEnd, classify};
+use dayfill_core::failure::{FailureClass, JobEnd, classify, is_suspect, memory_sign, reclaims};
 use dayfill_core::job::JobName;
 use dayfill_core::ledger::{Ledger, Try, TryState};
+use dayfill_core::partition::SliceId;
 
 use crate::advance::Engine;
 use crate::book::BookError;
@@ -18,9 +19,12 @@ use crate::ports::{Bounds, FoundJob, SeenJob, SeenState};
 /// DescribeJobs takes at most so many ids.
 const IDS: usize = 100;
 
-/// Lines of a failed job's log that become facts, and how many bytes of them.
+/// Lines of a failed job's log that are searched for signs of memory: a stack trace may follow what tells.
+const SEARCHED_LINES: usize = 400;
+/// The last of them that become facts, and how many bytes of them, and characters of one.
 const TAIL_LINES: usize = 40;
 const TAIL_BYTES: usize = 4 * 1024;
+const LINE_CHARS: usize = TAIL_BYTES / 4;
 
 /// What is asked about a job, so that no borrow of the ledger lives through the asking.
 struct Asked {
@@ -139,16 +143,20 @@ impl Engine {
             let ledger = self.book.ledger();
             let Some((slice, t)) = ledger.job(&ended.name) else { continue };
             let tries = ledger.slice(slice).into_iter().flat_map(|r| &r.tries);
-            let given_up: BTreeSet<JobName> = tries
+            let given_up: Vec<(JobName, String)> = tries
                 .filter(|t| t.state == TryState::NeverArrived)
-                .map(|t| t.intended.name.clone())
+                .map(|t| (t.intended.name.clone(), t.intended.queue.clone()))
                 .collect();
             if given_up.is_empty() {
                 continue;
             }
-            let (queue, prefix) = (t.intended.queue.clone(), search_prefix(ledger, t));
-            let found = self.queue.find(&queue, &prefix).await?;
-            late.extend(found.iter().filter(|f| given_up.contains(&f.name)).map(accepted));
+            let prefix = search_prefix(ledger, t);
+            let queues: BTreeSet<String> = given_up.iter().map(|(_, queue)| queue.clone()).collect();
+            for queue in queues {
+                let found = self.queue.find(&queue, &prefix).await?;
+                let known = |f: &&FoundJob| given_up.iter().any(|(name, on)| *name == f.name && *on == queue);
+                late.extend(found.iter().filter(known).map(accepted));
+            }
         }
         Ok(late)
     }
@@ -157,12 +165,15 @@ impl Engine {
         let (slice, t) = self.book.ledger().job(&seen.name)?;
         let slice = slice.clone();
         match seen.state {
-            SeenState::Live { status, reason } => {
-                if !is_news(t, status, reason.as_deref()) {
+            SeenState::Live { status, reason, reclaims } => {
+                if !is_news(t, status, reason.as_deref(), reclaims) {
                     return None;
                 }
                 self.reporter.hear(Event::Moved { slice, status, reason: reason.clone() });
-                Some(Fact::Seen { name: seen.name, status, reason })
+                Some(Fact::Seen { name: seen.name, status, reason, reclaims })
+            }
+            SeenState::Succeeded(end) if is_suspect(&end) => {
+                self.failed(slice, t, seen.name, FailureClass::Suspect, &end, seen.log_stream).await
             }
             SeenState::Succeeded(end) => {
                 let ended = ended(seen.name, Outcome::Succeeded, &end, seen.log_stream);
@@ -171,25 +182,41 @@ impl Engine {
                 Some(Fact::Ended(Box::new(ended)))
             }
             SeenState::Failed(end) => {
-                let class = classify(&end);
-                let memory = t.intended.memory_mib;
-                let mut ended = ended(seen.name, Outcome::Failed(class), &end, seen.log_stream);
-                ended.log_tail = self.tail(ended.log_stream.as_deref()).await;
-                let what = match (class, ended.exit_code) {
-                    (FailureClass::OutOfMemory, _) => format!("{class} at {memory} MiB"),
-                    (FailureClass::App, Some(code)) => format!("{class} with exit code {code}"),
-                    _ => class.to_string(),
-                };
-                self.reporter.hear(Event::Failed { slice, what });
-                Some(Fact::Ended(Box::new(ended)))
+                self.failed(slice, t, seen.name, classify(&end), &end, seen.log_stream).await
             }
         }
     }
 
-    /// The end of a log. It helps people and decides nothing, so a log that cannot be read is an empty one.
-    async fn tail(&self, stream: Option<&str>) -> Vec<String> {
-        let Some(stream) = stream else { return Vec::new() };
-        cut(self.queue.log_tail(stream, TAIL_LINES).await.unwrap_or_default())
+    /// The end of a job that failed, with what its log says of it. A log that cannot be read is an empty one: what Batch
+    /// says of the job then decides alone.
+    async fn failed(
+        &self,
+        slice: SliceId,
+        t: &Try,
+        name: JobName,
+        class: FailureClass,
+        end: &JobEnd,
+        log_stream: Option<String>,
+    ) -> Option<Fact> {
+        let mut ended = ended(name, Outcome::Failed(class), end, log_stream);
+        let log = match ended.log_stream.as_deref() {
+            Some(stream) => self.queue.log_tail(stream, SEARCHED_LINES).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let signs = self.book.plans().get(&t.intended.plan).map(|p| &p.plan().job.out_of_memory);
+        ended.sign = signs
+            .and_then(|signs| memory_sign(class, ended.exit_code, &log, signs))
+            .map(|sign| sign.chars().take(LINE_CHARS).collect());
+        let class = if ended.sign.is_some() { FailureClass::OutOfMemory } else { class };
+        ended.outcome = Outcome::Failed(class);
+        ended.log_tail = cut(log);
+        let what = match (class, ended.exit_code) {
+            (FailureClass::OutOfMemory, _) => format!("{class} at {} MiB", t.intended.memory_mib),
+            (FailureClass::App, Some(code)) => format!("{class} with exit code {code}"),
+            _ => class.to_string(),
+        };
+        self.reporter.hear(Event::Failed { slice, what });
+        Some(Fact::Ended(Box::new(ended)))
     }
 }
 
@@ -239,10 +266,6 @@ fn ended(name: JobName, outcome: Outcome, end: &JobEnd, log_stream: Option<Strin
     let last = end.attempts.last();
     let failed = matches!(outcome, Outcome::Failed(_));
     let texts = [Some(&end.last), last].into_iter().flatten().flat_map(|a| [&a.reason, &a.status_reason]);
-    let reclaimed = |a: &&AttemptEnd| {
-        let end = JobEnd { last: (*a).clone(), ..JobEnd::default() };
-        classify(&end) == FailureClass::HostLost
-    };
     Ended {
         name,
         outcome,
@@ -251,7 +274,8 @@ fn ended(name: JobName, outcome: Outcome, end: &JobEnd, log_stream: Option<Strin
         started_at: last.and_then(|a| a.started_at).or(end.last.started_at),
         stopped_at: last.and_then(|a| a.stopped_at).or(end.last.stopped_at),
         attempts: end.attempts.len() as u32,
-        reclaims: end.attempts.iter().filter(reclaimed).count() as u32,
+        reclaims: reclaims(&end.attempts),
+        sign: None,
         log_tail: Vec::new(),
         log_stream,
     }
@@ -261,8 +285,8 @@ fn ended(name: JobName, outcome: Outcome, end: &JobEnd, log_stream: Option<Strin
 fn cut(lines: Vec<String>) -> Vec<String> {
     let mut left = TAIL_BYTES;
     let mut kept: Vec<String> = Vec::new();
-    for line in lines.into_iter().rev() {
-        let line: String = line.chars().take(TAIL_BYTES / 4).collect();
+    for line in lines.into_iter().rev().take(TAIL_LINES) {
+        let line: String = line.chars().take(LINE_CHARS).collect();
         if line.len() > left {
             break;
         }
@@ -279,8 +303,8 @@ fn is_still_news(ledger: &Ledger, fact: &Fact) -> bool {
     match fact {
         Fact::Accepted { name, .. } => job(name).is_some_and(|t| t.job_id.is_none()),
         Fact::NeverArrived { name } => job(name).is_some_and(Try::is_unheard),
-        Fact::Seen { name, status, reason } => {
-            job(name).is_some_and(|t| t.is_live() && is_news(t, *status, reason.as_deref()))
+        Fact::Seen { name, status, reason, reclaims } => {
+            job(name).is_some_and(|t| t.is_live() && is_news(t, *status, reason.as_deref(), *reclaims))
         }
         Fact::Ended(ended) => job(&ended.name).is_some_and(Try::is_live),
         Fact::Lost { name } => job(name).is_some_and(Try::is_live),

@@ -171,6 +171,8 @@ pub enum SeenState {
         status: LiveStatus,
         /// Why it waits, where Batch says so.
         reason: Option<String>,
+        /// How many of its attempts have ended with their host.
+        reclaims: u32,
     },
     /// SUCCEEDED.
     Succeeded(JobEnd),

@@ -15,7 +15,7 @@ use dayfill_core::plan::{
     History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlannedJob, PlannedSource, RunsOn,
     SCHEMA_VERSION,
 };
-use dayfill_core::spec::{Idempotent, Limits, MemoryBounds, RetryPolicy};
+use dayfill_core::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, RetryPolicy};
 use uuid::Uuid;
 
 use crate::advance::Engine;
@@ -211,6 +211,7 @@ pub(crate) fn plan(days: impl IntoIterator<Item = u32>) -> Plan {
         job: JobTemplate {
             definition: PinnedDefinition { revision: Some("load:1".to_owned()), content: None },
             queue: "spot".to_owned(),
+            fallback_queue: None,
             share_identifier: None,
             vcpus: 1,
             memory: MemoryBounds { start_mib: 128, max_mib: 512 },
@@ -218,6 +219,7 @@ pub(crate) fn plan(days: impl IntoIterator<Item = u32>) -> Plan {
             idempotent: Idempotent::Partition,
             command: Vec::new(),
             environment: BTreeMap::new(),
+            out_of_memory: MemorySigns::default(),
         },
         retry: RetryPolicy::default(),
         limits: Limits::default(),

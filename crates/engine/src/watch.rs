@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::advance::{Engine, Step};
 use crate::book::BookError;
 use crate::event::Event;
@@ -60,9 +62,17 @@ impl Engine {
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(Watched::TimedOut);
             }
+            let pause = spread(pause);
             clock.sleep(left.map_or(pause, |left| pause.min(left))).await;
         }
     }
+}
+
+/// A tenth shorter or longer by chance: many who began to watch at once, from one CI schedule say, do not go on asking at
+/// the same moments.
+fn spread(pause: Duration) -> Duration {
+    let (chance, ..) = Uuid::new_v4().as_fields();
+    pause.mul_f64(0.9 + 0.2 * f64::from(chance) / f64::from(u32::MAX))
 }
 
 /// Whether the same question may have an answer later.

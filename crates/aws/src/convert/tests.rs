@@ -42,6 +42,7 @@ async fn every_live_status_has_its_place() {
         let state = SeenState::Live {
             status: live,
             reason: Some("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT".into()),
+            reclaims: 0,
         };
         let seen = seen(vec![job(status, &reason)]).await;
         let expected =
@@ -79,40 +80,34 @@ async fn a_success_after_a_reclaim_keeps_both_attempts_in_order() {
     assert_eq!(seen[0].log_stream.as_deref(), Some("embulk/default/second"));
 }
 
+/// `failures.json` has a FAILED job for every way in which Batch was seen to tell of each class, as DescribeJobs answers.
 #[tokio::test]
-async fn failures_keep_what_their_class_is_read_from() {
-    let oom = "OutOfMemoryError: Container killed due to memory usage";
-    for (class, more) in [
-        (FailureClass::OutOfMemory, json!({"container": {"exitCode": 137, "reason": oom}})),
-        (
-            FailureClass::OutOfMemory,
-            json!({"attempts": [{"container": {"exitCode": 137, "reason": oom}, "stoppedAt": 1}]}),
-        ),
-        (
-            FailureClass::TimedOut,
-            json!({"statusReason": "Job attempt duration exceeded timeout", "container": {"exitCode": 137}}),
-        ),
-        (FailureClass::HostLost, json!({"statusReason": "Host EC2 (instance i-0abc) terminated."})),
-        (FailureClass::KilledUnknown, json!({"container": {"exitCode": 137}})),
-        (
-            FailureClass::App,
-            json!({"container": {"exitCode": 1}, "statusReason": "Essential container in task exited"}),
-        ),
-        (
-            FailureClass::StartFailed,
-            json!({"statusReason": "Task failed to start", "container": {"reason": "CannotPullContainerError: denied"}}),
-        ),
-        (
-            FailureClass::Ended,
-            json!({"isTerminated": true, "statusReason": "no longer wanted", "container": {"exitCode": 143}}),
-        ),
-        (FailureClass::Ended, json!({"isCancelled": true, "statusReason": "no longer wanted"})),
-    ] {
-        let seen = seen(vec![job("FAILED", &more)]).await;
+async fn every_row_of_the_table_of_failures_is_read_as_its_class() {
+    let rows: Vec<Value> = serde_json::from_str(include_str!("failures.json")).unwrap();
+    let mut found = std::collections::BTreeSet::new();
+    for row in &rows {
+        let seen = seen(vec![job("FAILED", &row["job"])]).await;
         let SeenState::Failed(end) = &seen[0].state else { panic!("{seen:?}") };
-        assert_eq!(classify(end), class, "{more}");
-        assert_eq!(end.last.started_at, None, "zero is no time");
+        let class: FailureClass = serde_json::from_value(row["class"].clone()).unwrap();
+        assert_eq!(classify(end), class, "{row}");
+        assert_eq!(end.attempts.len(), row["job"]["attempts"].as_array().unwrap().len(), "{row}");
+        if row["job"]["startedAt"] == 0 {
+            assert_eq!(end.last.started_at, None, "zero is no time");
+        }
+        found.insert(class);
     }
+    // Nobody but dayfill itself says that a job is lost, and a suspect one has SUCCEEDED.
+    let told = |c: &FailureClass| !matches!(c, FailureClass::Lost | FailureClass::Suspect);
+    assert_eq!(found, FailureClass::ALL.into_iter().filter(told).collect());
+}
+
+#[tokio::test]
+async fn what_a_live_job_has_lost_is_counted() {
+    let lost =
+        json!({"statusReason": "Host EC2 (instance i-0abc) terminated.", "stoppedAt": 1, "container": {}});
+    let waiting = job("RUNNABLE", &json!({"attempts": [lost.clone(), lost]}));
+    let seen = seen(vec![waiting]).await;
+    assert!(matches!(seen[0].state, SeenState::Live { reclaims: 2, .. }), "{seen:?}");
 }
 
 #[tokio::test]

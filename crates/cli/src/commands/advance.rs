@@ -15,8 +15,7 @@ use crate::watching::{exit_of, view};
 /// One step. Ends with 0 while work goes on; what needs attention has its own code.
 pub async fn run(args: SpecArgs, format: Format) -> Result<Exit, Failure> {
     let backfill = Backfill::load(&args)?;
-    let site =
-        Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Hold).await?;
+    let site = Site::of(&backfill, Jobs::Hold).await?;
     let ended = step(&site, format).await;
     site.close().await;
     ended

@@ -20,8 +20,7 @@ use crate::watching::view;
 /// Takes back what was not sent, and asks Batch to end what was. A job that succeeds meanwhile has succeeded.
 pub async fn run(args: CancelArgs, format: Format) -> Result<Exit, Failure> {
     let backfill = Backfill::load(&args.spec)?;
-    let site =
-        Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Hold).await?;
+    let site = Site::of(&backfill, Jobs::Hold).await?;
     let ended = cancel(&site, &backfill, &args, format).await;
     site.close().await;
     ended

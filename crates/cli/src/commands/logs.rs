@@ -13,8 +13,7 @@ use crate::site::{Jobs, Site};
 /// Prints the log of a day's job: from CloudWatch Logs, else the lines that the journal kept.
 pub async fn run(args: LogsArgs, format: Format) -> Result<Exit, Failure> {
     let backfill = Backfill::load(&args.spec)?;
-    let site =
-        Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Hold).await?;
+    let site = Site::of(&backfill, Jobs::Hold).await?;
     let lines = lines(&site, &args).await;
     site.close().await;
     let lines = lines?;

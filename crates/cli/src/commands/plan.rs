@@ -15,8 +15,7 @@ use crate::{planning, render};
 /// Measures, chooses, prints, and writes the plan file if one was named.
 pub async fn run(args: PlanArgs, format: Format) -> Result<Exit, Failure> {
     let backfill = Backfill::load(&args.spec)?;
-    let site =
-        Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Hold).await?;
+    let site = Site::of(&backfill, Jobs::Hold).await?;
     let book = site.book().await?;
     let progress = Progress::new();
     let now = args.now.unwrap_or_else(Utc::now);

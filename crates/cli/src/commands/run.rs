@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use dayfill_core::decide::is_finished;
 use dayfill_core::plan::Plan;
 use dayfill_engine::book::Book;
 
@@ -19,8 +18,7 @@ use crate::{planning, render, watching};
 /// Plans, asks, submits and watches. Called again it goes on where it was.
 pub async fn run(args: RunArgs, format: Format) -> Result<Exit, Failure> {
     let backfill = Backfill::load(&args.spec)?;
-    let site =
-        Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Run).await?;
+    let site = Site::of(&backfill, Jobs::Run).await?;
     let ended = run_at(&site, &backfill, args, format).await;
     site.close().await;
     ended
@@ -57,8 +55,6 @@ fn ask(plan: &Plan, progress: &Progress, yes: bool) -> Result<bool, Failure> {
 /// anything at all once the backfill was stopped, since only a new adoption lifts a stop.
 fn is_new_work(plan: &Plan, book: &Book) -> bool {
     let ledger = book.ledger();
-    if ledger.stopped().is_some() {
-        return !plan.jobs.is_empty() || !is_finished(ledger, &[]);
-    }
-    !plan.jobs.is_empty()
+    let stopped_under_way = ledger.stopped().is_some() && ledger.live().next().is_some();
+    !plan.jobs.is_empty() || stopped_under_way
 }

@@ -29,7 +29,9 @@ pub async fn run(args: SubmitArgs, format: Format) -> Result<Exit, Failure> {
         return Ok(Exit::Refused);
     }
     let jobs = if args.wait { Jobs::Run } else { Jobs::Hold };
-    let site = Site::open(&plan.place, &plan.backfill, &plan.job.queue, jobs).await?;
+    let site =
+        Site::open(&plan.place, &plan.backfill, &plan.job.queue, plan.job.fallback_queue.as_deref(), jobs)
+            .await?;
     let ended = submit(&plan, &site, &args, format).await;
     site.close().await;
     ended

@@ -12,8 +12,7 @@ use crate::watching;
 /// Steps until nothing is left to do.
 pub async fn run(args: WatchArgs, format: Format) -> Result<Exit, Failure> {
     let backfill = Backfill::load(&args.spec)?;
-    let site =
-        Site::open(&backfill.place, backfill.spec.name(), backfill.spec.job().queue(), Jobs::Run).await?;
+    let site = Site::of(&backfill, Jobs::Run).await?;
     let progress = Arc::new(Progress::new());
     let ended = match site.book().await {
         Ok(book) => watching::watch(&site, book, args.timeout, &progress, format).await,

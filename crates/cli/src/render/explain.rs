@@ -67,7 +67,13 @@ fn one_try(t: &Try) -> String {
     let mut out = format!("  {load}try {} with {memory}: {}\n", t.intended.r#try, escape::terminal(&how(t)));
     let id = t.job_id.as_deref().map_or_else(String::new, |id| format!(", id {}", escape::terminal(id)));
     let found = if t.found { ", found by its name" } else { "" };
-    let _ = writeln!(out, "    job {}{id}{found}, intended {}", t.intended.name, time(t.intent.stored_at));
+    let _ = writeln!(
+        out,
+        "    job {}{id}{found}, intended {} for the queue {}",
+        t.intended.name,
+        time(t.intent.stored_at),
+        t.intended.queue
+    );
     let Some(ended) = &t.ended else { return out };
     if let Some((started, stopped)) = ended.started_at.zip(ended.stopped_at) {
         let ran = seconds((stopped - started).num_seconds().max(0) as u64);
@@ -78,6 +84,9 @@ fn one_try(t: &Try) -> String {
             String::new()
         };
         let _ = writeln!(out, "    ran {} to {} ({ran}), {attempts}{lost}", time(started), time(stopped));
+    }
+    if let Some(sign) = &ended.sign {
+        let _ = writeln!(out, "    the job says: {}", escape::terminal(sign));
     }
     for reason in &ended.reasons {
         let _ = writeln!(out, "    Batch says: {}", escape::terminal(reason));
@@ -115,7 +124,11 @@ fn how(t: &Try) -> String {
             };
             let ending = t.ending.as_ref().map_or_else(String::new, |why| format!(", is being ended: {why}"));
             let reason = t.reason.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-            format!("{status}{reason}{ending}")
+            let lost = match t.reclaims {
+                0 => String::new(),
+                times => format!(", {} taken from it", count(u64::from(times), "host")),
+            };
+            format!("{status}{reason}{lost}{ending}")
         }
         TryState::Ended(Outcome::Succeeded) => "succeeded".to_owned(),
         TryState::Ended(Outcome::Failed(class)) => {
@@ -128,7 +141,8 @@ fn how(t: &Try) -> String {
 
 /// What comes next, in a sentence.
 fn next(view: &View<'_>, plans: &Plans, slice: &SliceId, record: Option<&SliceRecord>) -> String {
-    let pace = Pace { start_failure: TimeDelta::minutes(1) };
+    let dwell = view.plan.map_or(TimeDelta::MAX, |p| p.plan().place.runs_on.dwell());
+    let pace = Pace { start_failure: TimeDelta::minutes(1), dwell };
     let decisions = decide(view.ledger, plans, pace, view.now);
     let decision = decisions.into_iter().find(|(s, _)| s == slice).map(|(_, d)| d);
     if let Some(Decision::Submit(next)) = &decision {

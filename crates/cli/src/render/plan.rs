@@ -197,8 +197,12 @@ pub fn jobs(plan: &Plan, format: Format) -> Result<(), Failure> {
     let revision =
         plan.job.definition.revision.clone().unwrap_or_else(|| "(registered at submit)".to_owned());
     let submission = |job: &dayfill_core::plan::PlannedJob| {
-        let shape =
-            Shape { r#try: job.tries_before + 1, memory_mib: job.memory_mib, timeout_s: plan.job.timeout_s };
+        let shape = Shape {
+            r#try: job.tries_before + 1,
+            memory_mib: job.memory_mib,
+            timeout_s: plan.job.timeout_s,
+            fallback: false,
+        };
         Submission::of(plan, job, shape, JobName::from_text(""), revision.clone())
     };
     if format == Format::Json {

@@ -39,6 +39,7 @@ fn json(view: &View<'_>, by: By) -> Result<(), Failure> {
         rows: Option<Vec<Row>>,
         total: Row,
         classes: Vec<dayfill_core::report::ClassRow>,
+        waits: Vec<dayfill_core::report::WaitRow>,
     }
     output::json(&Status {
         schema_version: JSON_SCHEMA,
@@ -48,6 +49,7 @@ fn json(view: &View<'_>, by: By) -> Result<(), Failure> {
         rows: group(by).map(|by| view.rows(by)),
         total: view.total(),
         classes: view.classes(),
+        waits: view.waits(),
     })
 }
 
@@ -83,6 +85,17 @@ fn text(view: &View<'_>, by: By) -> String {
         let loads = count(total.doubled, "load");
         let _ =
             writeln!(out, "Doubled: two jobs existed of {loads}; `dayfill explain` shows which one counts");
+    }
+    for wait in view.waits() {
+        let reason = wait.reason.as_deref().unwrap_or("AWS Batch gives no reason");
+        let _ = writeln!(
+            out,
+            "{} for a host since {}: {}\n  help: {}",
+            if wait.jobs == 1 { "1 job waits".to_owned() } else { format!("{} jobs wait", wait.jobs) },
+            wait.since.format("%Y-%m-%d %H:%M:%SZ"),
+            dayfill_core::escape::terminal(reason),
+            wait.remedy,
+        );
     }
     if let Some(stop) = view.ledger.stopped() {
         let _ = writeln!(out, "Stopped: {}", dayfill_core::escape::terminal(&stop.why));

@@ -1,8 +1,8 @@
 //! The tree of a document as the parts of a spec: names and types, no meaning.
 
 use dayfill_core::spec::{
-    AwsParts, JobParts, LimitsParts, LocalParts, MemoryParts, PricesParts, RetryParts, SourceParts,
-    SpecParts, WindowParts,
+    AwsParts, JobParts, LimitsParts, LocalParts, MemoryParts, MemorySignsParts, PricesParts, RetryParts,
+    SourceParts, SpecParts, WindowParts,
 };
 
 use super::fields::{self, Fields, Findings};
@@ -11,9 +11,10 @@ use super::node::Node;
 const ROOT: [&str; 11] =
     ["name", "source", "window", "job", "retry", "limits", "prices", "aws", "engine", "local", "state"];
 const SOURCE: [&str; 7] = ["uri", "layout", "zone", "include", "exclude", "dimensions", "settle"];
-const JOB: [&str; 9] = [
+const JOB: [&str; 11] = [
     "definition",
     "queue",
+    "fallback_queue",
     "share_identifier",
     "vcpus",
     "memory",
@@ -21,6 +22,7 @@ const JOB: [&str; 9] = [
     "idempotent",
     "command",
     "environment",
+    "out_of_memory",
 ];
 
 pub(super) fn parts(root: &Node, findings: &mut Findings) -> SpecParts {
@@ -35,12 +37,13 @@ pub(super) fn parts(root: &Node, findings: &mut Findings) -> SpecParts {
             zone: fields.text("zone", findings),
         }),
         job: fields.section("job", &JOB, findings).map(|fields| job(&fields, findings)),
-        retry: fields.section("retry", &["app", "spot", "start"], findings).map_or_else(
+        retry: fields.section("retry", &["app", "spot", "start", "fallback_after"], findings).map_or_else(
             RetryParts::default,
             |fields| RetryParts {
                 app: fields.whole("app", findings),
                 spot: fields.whole("spot", findings),
                 start: fields.whole("start", findings),
+                fallback_after: fields.whole("fallback_after", findings),
             },
         ),
         limits: limits(&fields, findings),
@@ -89,6 +92,7 @@ fn job(fields: &Fields<'_>, findings: &mut Findings) -> JobParts {
     JobParts {
         definition: fields.text("definition", findings),
         queue: fields.text("queue", findings),
+        fallback_queue: fields.text("fallback_queue", findings),
         share_identifier: fields.text("share_identifier", findings),
         vcpus: fields.whole("vcpus", findings),
         memory: fields.section("memory", &["start", "max"], findings).map(|fields| MemoryParts {
@@ -99,6 +103,12 @@ fn job(fields: &Fields<'_>, findings: &mut Findings) -> JobParts {
         idempotent: fields.text("idempotent", findings),
         command: fields.texts("command", findings),
         environment,
+        out_of_memory: fields.section("out_of_memory", &["exit_codes", "log"], findings).map(|fields| {
+            MemorySignsParts {
+                exit_codes: fields.texts("exit_codes", findings),
+                log: fields.texts("log", findings),
+            }
+        }),
     }
 }
 

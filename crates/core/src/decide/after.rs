@@ -64,7 +64,9 @@ impl After<'_> {
         let give_up = |why: String| Decision::GiveUp { class, why };
         match class {
             FailureClass::OutOfMemory | FailureClass::HostLost => self.again(same),
-            FailureClass::KilledUnknown | FailureClass::Lost if times == 1 => self.again(same),
+            FailureClass::KilledUnknown | FailureClass::Lost | FailureClass::Suspect if times == 1 => {
+                self.again(same)
+            }
             FailureClass::KilledUnknown => self.more_memory(same.memory_mib, class),
             FailureClass::TimedOut => match same.timeout_s {
                 Some(timeout) if times == 1 => {
@@ -83,6 +85,7 @@ impl After<'_> {
             FailureClass::App if times as u32 <= retry.app => self.again(same),
             FailureClass::App => give_up(format!("the job failed {times} times (retry.app: {})", retry.app)),
             FailureClass::Lost => give_up("vanished from AWS Batch twice".to_owned()),
+            FailureClass::Suspect => give_up("cut short twice, and recorded as a success".to_owned()),
             FailureClass::Stuck => give_up("the queue ended it because it could not be placed".to_owned()),
             FailureClass::Ended => give_up("somebody else ended it".to_owned()),
         }
@@ -94,6 +97,7 @@ impl After<'_> {
             r#try: self.record.next_try(last.load),
             memory_mib: last.memory_mib,
             timeout_s: last.timeout_s,
+            fallback: super::goes_to_fallback(self.record, last.load, self.adopted.plan()),
         }
     }
 

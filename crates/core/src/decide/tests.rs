@@ -8,11 +8,13 @@ use crate::testing::{Scene, at, ended, intended, job, plan, slice};
 
 mod doubles;
 mod endings;
+mod fallback;
 mod nothing_may_run_twice;
 mod plans_after_plans;
 mod properties;
 mod sending;
 mod stops;
+mod waiting;
 mod what_a_failure_leads_to;
 
 fn one_day() -> Plan {
@@ -67,14 +69,18 @@ fn word(decision: &Decision) -> String {
 #[test]
 fn news_is_what_changes_a_status_or_its_reason() {
     let (mut scene, name) = scene();
-    let news = |scene: &Scene, status, reason| is_news(scene.ledger.job(&name).unwrap().1, status, reason);
+    let news = |scene: &Scene, status, reason| is_news(scene.ledger.job(&name).unwrap().1, status, reason, 0);
     assert!(!news(&scene, LiveStatus::Submitted, None));
     assert!(news(&scene, LiveStatus::Runnable, None));
     let reason = Some("CAPACITY".to_owned());
-    scene.tell(Fact::Seen { name: name.clone(), status: LiveStatus::Runnable, reason });
+    scene.tell(Fact::Seen { name: name.clone(), status: LiveStatus::Runnable, reason, reclaims: 0 });
     assert!(!news(&scene, LiveStatus::Runnable, Some("CAPACITY")));
     assert!(news(&scene, LiveStatus::Runnable, Some("MISCONFIGURATION")));
     assert!(news(&scene, LiveStatus::Runnable, None), "the reason went away");
+    assert!(
+        is_news(scene.ledger.job(&name).unwrap().1, LiveStatus::Runnable, Some("CAPACITY"), 1),
+        "a reclaim"
+    );
 }
 
 #[test]

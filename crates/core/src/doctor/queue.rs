@@ -89,24 +89,23 @@ fn because(reason: Option<&str>) -> String {
     reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
 }
 
-/// Whether a queue takes jobs and runs them.
-pub fn queue(name: &str, state: &str, status: &str, reason: Option<&str>) -> Check {
-    const ID: &str = "queue";
+/// Whether a queue takes jobs and runs them. `id` is `queue` or `fallback_queue`, as the YAML names it.
+pub fn queue(id: &'static str, name: &str, state: &str, status: &str, reason: Option<&str>) -> Check {
     if state != ENABLED {
-        let remedy = "enable the queue, or name another one as job.queue";
-        return Check::failed(ID, format!("{name} is {state}, so it takes no jobs"), remedy);
+        let remedy = format!("enable the queue, or name another one as job.{id}");
+        return Check::failed(id, format!("{name} is {state}, so it takes no jobs"), remedy);
     }
     match status {
-        VALID => Check::ok(ID, format!("{name} is {VALID} and {ENABLED}")),
+        VALID => Check::ok(id, format!("{name} is {VALID} and {ENABLED}")),
         UPDATING => Check::warning(
-            ID,
+            id,
             format!("{name} is {ENABLED} and just being changed"),
             "ask again in a minute, when it is VALID",
         ),
         _ => Check::failed(
-            ID,
+            id,
             format!("{name} is {status}, not {VALID}{}", because(reason)),
-            "repair the queue, or name another one as job.queue",
+            format!("repair the queue, or name another one as job.{id}"),
         ),
     }
 }

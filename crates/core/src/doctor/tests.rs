@@ -59,11 +59,15 @@ fn a_share_is_wanted_exactly_where_there_is_a_policy() {
 
 #[test]
 fn a_queue_is_valid_and_enabled_or_says_why_not() {
-    says(&queue("q", "ENABLED", "VALID", None), Status::Ok, "q is VALID and ENABLED");
-    says(&queue("q", "DISABLED", "VALID", None), Status::Failed, "q is DISABLED");
-    says(&queue("q", "ENABLED", "UPDATING", None), Status::Warning, "being changed");
-    says(&queue("q", "ENABLED", "INVALID", Some("no role")), Status::Failed, "INVALID, not VALID (no role)");
-    says(&queue("q", "ENABLED", "DELETING", None), Status::Failed, "DELETING");
+    says(&queue("queue", "q", "ENABLED", "VALID", None), Status::Ok, "q is VALID and ENABLED");
+    says(&queue("queue", "q", "DISABLED", "VALID", None), Status::Failed, "q is DISABLED");
+    says(&queue("queue", "q", "ENABLED", "UPDATING", None), Status::Warning, "being changed");
+    says(
+        &queue("queue", "q", "ENABLED", "INVALID", Some("no role")),
+        Status::Failed,
+        "INVALID, not VALID (no role)",
+    );
+    says(&queue("queue", "q", "ENABLED", "DELETING", None), Status::Failed, "DELETING");
 }
 
 #[test]

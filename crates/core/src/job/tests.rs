@@ -32,12 +32,12 @@ proptest! {
 
 #[test]
 fn one_attempt_where_nothing_may_run_twice() {
-    let retry = RetryPolicy { app: 1, spot: 8, start: 3 };
+    let retry = RetryPolicy::default();
     assert_eq!(RetryStrategy::of(&retry, Idempotent::No).attempts, 1);
     let strategy = RetryStrategy::of(&retry, Idempotent::Partition);
     assert_eq!(strategy.attempts, 9);
     assert!(strategy.rules.len() <= 5);
-    assert!(strategy.rules.iter().skip(1).all(|r| !r.retry), "only lost hosts are repeated by Batch");
+    assert!(strategy.rules.iter().skip(2).all(|r| !r.retry), "only lost hosts are repeated by Batch");
 }
 
 fn template(text: &str) -> Template {
@@ -48,7 +48,7 @@ fn submission(plan: &Plan, shape: Shape) -> Submission {
     Submission::of(plan, &plan.jobs[0], shape, JobName::from_text("df-x"), "load:7".to_owned())
 }
 
-const SHAPE: Shape = Shape { r#try: 2, memory_mib: 256, timeout_s: Some(120) };
+const SHAPE: Shape = Shape { r#try: 2, memory_mib: 256, timeout_s: Some(120), fallback: false };
 
 #[test]
 fn every_field_is_rendered() {

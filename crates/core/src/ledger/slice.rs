@@ -25,6 +25,10 @@ pub struct Try {
     pub found: bool,
     /// What Batch says about a job that waits.
     pub reason: Option<String>,
+    /// Since when Batch has given that kind of reason, or it has its status.
+    pub waits_since: Stamp,
+    /// How many of its attempts ended with their host.
+    pub reclaims: u32,
     /// It was seen running at some time; a retried attempt waits again afterwards.
     pub seen_running: bool,
     /// Why Batch was asked to end it, if it was.
@@ -64,6 +68,8 @@ impl Try {
             job_id: None,
             found: false,
             reason: None,
+            waits_since: stamp,
+            reclaims: 0,
             seen_running: false,
             ending: None,
             ended: None,
@@ -97,6 +103,22 @@ impl Try {
         self.ending.is_some() && self.state == TryState::Ended(Outcome::Failed(FailureClass::Ended))
     }
 
+    /// It has waited for a host since then.
+    pub fn waits_for_host(&self) -> Option<Stamp> {
+        (self.state == TryState::Live(LiveStatus::Runnable)).then_some(self.waits_since)
+    }
+
+    /// Batch says that it waits for something that will not come by itself.
+    pub fn is_misplaced(&self) -> bool {
+        self.waits_for_host().is_some()
+            && self.wait_kind().is_some_and(|k| k.starts_with("MISCONFIGURATION:"))
+    }
+
+    /// What kind of reason Batch gives for its waiting.
+    pub fn wait_kind(&self) -> Option<&str> {
+        wait_kind(self.reason.as_deref())
+    }
+
     /// The class of its failure, if it failed.
     pub fn failure(&self) -> Option<FailureClass> {
         match self.state {
@@ -105,6 +127,12 @@ impl Try {
             _ => None,
         }
     }
+}
+
+/// `CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - some words` → what stands before the words, which may name other instances
+/// at every look.
+pub(super) fn wait_kind(reason: Option<&str>) -> Option<&str> {
+    reason.and_then(|r| r.split(" - ").next()).map(str::trim)
 }
 
 /// The last time a slice was loaded.
@@ -223,6 +251,11 @@ impl SliceRecord {
     /// The number that the next try of this load has.
     pub fn next_try(&self, load: u32) -> u32 {
         self.tries.iter().filter(|t| t.intended.load == load).count() as u32 + 1
+    }
+
+    /// How many hosts were taken from the jobs of this load.
+    pub fn reclaims(&self, load: u32) -> u32 {
+        self.tries.iter().filter(|t| t.intended.load == load).map(|t| t.reclaims).sum()
     }
 
     /// Where it stands.

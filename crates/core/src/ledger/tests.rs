@@ -59,7 +59,7 @@ mod errors {
                 Fact::Unknown { name: name.clone(), why: why() },
                 Fact::Withdrawn { name: name.clone(), why: why() },
                 Fact::NeverArrived { name: name.clone() },
-                Fact::Seen { name: name.clone(), status: LiveStatus::Running, reason: None },
+                Fact::Seen { name: name.clone(), status: LiveStatus::Running, reason: None, reclaims: 0 },
                 Fact::Ending { name: name.clone(), why: why() },
                 ended(&name, Outcome::Succeeded, true),
                 Fact::Lost { name },
@@ -242,7 +242,7 @@ fn a_job_that_ran_has_started_wherever_it_stands_now() {
     scene.run(&name);
     assert!(started(&scene));
     // Its host was reclaimed, and Batch retries it.
-    scene.tell(Fact::Seen { name: name.clone(), status: LiveStatus::Runnable, reason: None });
+    scene.tell(Fact::Seen { name: name.clone(), status: LiveStatus::Runnable, reason: None, reclaims: 0 });
     assert!(started(&scene));
     scene.tell(ended(&name, Outcome::Failed(FailureClass::HostLost), false));
     assert!(started(&scene));
@@ -267,6 +267,7 @@ fn a_seen_status_keeps_its_time_while_only_the_reason_changes() {
         name: name.clone(),
         status: LiveStatus::Runnable,
         reason: Some(reason.to_owned()),
+        reclaims: 0,
     };
     scene.tell(seen("CAPACITY"));
     let changed = scene.ledger.job(&name).unwrap().1.changed;
@@ -290,7 +291,7 @@ mod properties {
         ledger.stop.iter_mut().for_each(|s| s.stamp = one);
         for record in ledger.slices.values_mut() {
             record.loaded.iter_mut().for_each(|l| l.at = one.stored_at);
-            record.tries.iter_mut().for_each(|t| (t.intent, t.changed) = (one, one));
+            record.tries.iter_mut().for_each(|t| (t.intent, t.changed, t.waits_since) = (one, one, one));
             match &mut record.verdict {
                 Some(
                     Verdict::Done { stamp, .. }

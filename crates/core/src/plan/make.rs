@@ -102,6 +102,7 @@ fn assemble(
         job: JobTemplate {
             definition: inputs.definition.clone(),
             queue: job.queue().to_owned(),
+            fallback_queue: job.fallback_queue().map(str::to_owned),
             share_identifier: job.share_identifier().map(str::to_owned),
             vcpus: job.vcpus(),
             memory: job.memory(),
@@ -109,6 +110,7 @@ fn assemble(
             idempotent: job.idempotent(),
             command: job.command().unwrap_or_default().to_vec(),
             environment: job.environment().clone(),
+            out_of_memory: job.out_of_memory().clone(),
         },
         retry: spec.retry(),
         limits: spec.limits(),

@@ -139,9 +139,12 @@ fn read_retry(parts: RetryParts, problems: &mut Problems) -> RetryPolicy {
         ("retry.app", parts.app, MOST_RETRIES, &mut retry.app),
         ("retry.spot", parts.spot, MOST_SPOT, &mut retry.spot),
         ("retry.start", parts.start, MOST_RETRIES, &mut retry.start),
+        ("retry.fallback_after", parts.fallback_after, MOST_RETRIES, &mut retry.fallback_after),
     ];
     for (field, value, most, slot) in fields {
-        if let Some(value) = value.and_then(|value| job::whole(field, value, 0..=most, problems)) {
+        // After no reclaim at all nothing would ever run on the first queue.
+        let least = u64::from(field == "retry.fallback_after");
+        if let Some(value) = value.and_then(|value| job::whole(field, value, least..=most, problems)) {
             *slot = value;
         }
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::EngineKind;
 use super::names::{holds_access_key, is_batch_name, looks_like_credential};
-use super::parts::{JobParts, MemoryParts};
-use super::policy::{Idempotent, MemoryBounds};
+use super::parts::{JobParts, MemoryParts, MemorySignsParts};
+use super::policy::{Idempotent, MemoryBounds, MemorySigns};
 use super::problem::{ProblemPart, Problems};
+use super::source::read_regex;
 use crate::layout::Layout;
 use crate::template::Template;
 use crate::units::{self, MIB};
@@ -45,6 +46,7 @@ pub enum Definition {
 pub struct JobSpec {
     definition: Definition,
     queue: String,
+    fallback_queue: Option<String>,
     share_identifier: Option<String>,
     vcpus: u32,
     memory: MemoryBounds,
@@ -52,6 +54,7 @@ pub struct JobSpec {
     idempotent: Idempotent,
     command: Option<Vec<Template>>,
     environment: BTreeMap<String, Template>,
+    out_of_memory: MemorySigns,
 }
 
 impl JobSpec {
@@ -63,6 +66,11 @@ impl JobSpec {
     /// The queue: a name or an ARN.
     pub fn queue(&self) -> &str {
         &self.queue
+    }
+
+    /// The queue that a slice goes to when its hosts are taken too often: a name or an ARN.
+    pub fn fallback_queue(&self) -> Option<&str> {
+        self.fallback_queue.as_deref()
     }
 
     /// The share, on queues that ask for one.
@@ -99,6 +107,11 @@ impl JobSpec {
     pub fn environment(&self) -> &BTreeMap<String, Template> {
         &self.environment
     }
+
+    /// What tells that a job ran out of memory although its container did not.
+    pub fn out_of_memory(&self) -> &MemorySigns {
+        &self.out_of_memory
+    }
 }
 
 pub(super) fn read(
@@ -115,6 +128,8 @@ pub(super) fn read(
         )
         .and_then(|text| read_definition(text, problems));
     let queue = read_queue(parts.queue, engine, problems);
+    let fallback_queue =
+        parts.fallback_queue.filter(|fallback| check_fallback(fallback, queue.as_deref(), problems));
     let share_identifier = parts.share_identifier.filter(|share| check_share(share, problems));
     let vcpus = match parts.vcpus {
         Some(vcpus) => whole("job.vcpus", vcpus, 1..=MOST_VCPUS, problems),
@@ -133,9 +148,11 @@ pub(super) fn read(
         .and_then(|name| read_idempotent(&name, problems));
     let command = parts.command.map(|words| read_command(words, layout, problems));
     let environment = read_environment(parts.environment, layout, problems);
+    let out_of_memory = read_memory_signs(parts.out_of_memory.unwrap_or_default(), problems);
     Some(JobSpec {
         definition: definition?,
         queue: queue?,
+        fallback_queue,
         share_identifier,
         vcpus: vcpus?,
         memory: memory?,
@@ -144,6 +161,7 @@ pub(super) fn read(
         idempotent: idempotent?,
         command,
         environment,
+        out_of_memory,
     })
 }
 
@@ -218,12 +236,50 @@ fn read_queue(queue: Option<String>, engine: EngineKind, problems: &mut Problems
         (None, EngineKind::Local) => LOCAL_QUEUE.to_owned(),
         (queue, _) => problems.required("job.queue", queue, "write the name of the Batch job queue")?,
     };
-    if is_batch_name(&queue, "job-queue") {
-        return Some(queue);
+    is_queue("job.queue", &queue, problems).then_some(queue)
+}
+
+fn is_queue(field: &str, queue: &str, problems: &mut Problems) -> bool {
+    let good = is_batch_name(queue, "job-queue");
+    if !good {
+        let help = "write the queue's name (letters, digits, - and _, at most 128) or its ARN";
+        problems.add(field, format!("`{}` is not the name of a job queue", queue.escape_debug()), help);
     }
-    let help = "write the queue's name (letters, digits, - and _, at most 128) or its ARN";
-    problems.add("job.queue", format!("`{}` is not the name of a job queue", queue.escape_debug()), help);
-    None
+    good
+}
+
+fn check_fallback(fallback: &str, queue: Option<&str>, problems: &mut Problems) -> bool {
+    const FIELD: &str = "job.fallback_queue";
+    if queue == Some(fallback) {
+        let help = "name a queue whose hosts are not taken away, or leave it out";
+        problems.add(FIELD, "the fallback queue is the queue itself", help);
+        return false;
+    }
+    is_queue(FIELD, fallback, problems)
+}
+
+fn read_memory_signs(parts: MemorySignsParts, problems: &mut Problems) -> MemorySigns {
+    let mut signs = MemorySigns::default();
+    if let Some(written) = parts.exit_codes {
+        let code = |(at, text): (usize, String)| {
+            let code = text.parse().ok().filter(|code| (1..=255).contains(code));
+            if code.is_none() {
+                let message = format!("`{}` is not the exit code of a failure", text.escape_debug());
+                let help = "write whole numbers from 1 to 255, or [] for none";
+                problems.add(format!("job.out_of_memory.exit_codes[{at}]"), message, help);
+            }
+            code
+        };
+        signs.exit_codes = written.into_iter().enumerate().filter_map(code).collect();
+    }
+    if let Some(written) = parts.log {
+        for (at, pattern) in written.iter().enumerate() {
+            // What is wrong with it is a problem by now.
+            let _ = read_regex(&format!("job.out_of_memory.log[{at}]"), Some(pattern.clone()), problems);
+        }
+        signs.log = written;
+    }
+    signs
 }
 
 fn check_share(share: &str, problems: &mut Problems) -> bool {

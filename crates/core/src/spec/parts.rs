@@ -66,6 +66,8 @@ pub struct JobParts {
     pub definition: Option<String>,
     /// The queue.
     pub queue: Option<String>,
+    /// The queue for slices whose hosts are taken too often.
+    pub fallback_queue: Option<String>,
     /// The share of a fair-share queue.
     pub share_identifier: Option<String>,
     /// vCPUs.
@@ -80,6 +82,17 @@ pub struct JobParts {
     pub command: Option<Vec<String>>,
     /// The environment, in the order it was written.
     pub environment: Vec<(String, String)>,
+    /// What tells that a job ran out of memory.
+    pub out_of_memory: Option<MemorySignsParts>,
+}
+
+/// What was written about the signs of a job that ran out of memory.
+#[derive(Clone, Default)]
+pub struct MemorySignsParts {
+    /// Exit codes.
+    pub exit_codes: Option<Vec<String>>,
+    /// Regular expressions on the last lines of its log.
+    pub log: Option<Vec<String>>,
 }
 
 /// What was written about memory: sizes with units.
@@ -100,6 +113,8 @@ pub struct RetryParts {
     pub spot: Option<u64>,
     /// After a failed start.
     pub start: Option<u64>,
+    /// Lost hosts before the fallback queue.
+    pub fallback_after: Option<u64>,
 }
 
 /// What was written about limits.

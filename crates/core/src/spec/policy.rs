@@ -13,11 +13,24 @@ pub struct RetryPolicy {
     pub spot: u32,
     /// Further tries after the container did not start.
     pub start: u32,
+    /// Lost hosts of one load of a slice after which it goes to the fallback queue.
+    #[serde(default = "fallback_after", skip_serializing_if = "is_fallback_after")]
+    pub fallback_after: u32,
+}
+
+fn fallback_after() -> u32 {
+    RetryPolicy::default().fallback_after
+}
+
+// Plans that were made before there was such a queue keep their digest.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_fallback_after(times: &u32) -> bool {
+    *times == fallback_after()
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { app: 1, spot: 8, start: 3 }
+        Self { app: 1, spot: 8, start: 3, fallback_after: 3 }
     }
 }
 
@@ -75,6 +88,31 @@ pub struct MemoryBounds {
     pub start_mib: u64,
     /// What no try goes beyond.
     pub max_mib: u64,
+}
+
+/// What a job says when its own runtime, not its container, ran out of memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemorySigns {
+    /// Exit codes.
+    pub exit_codes: Vec<i32>,
+    /// Regular expressions on the last lines of its log.
+    pub log: Vec<String>,
+}
+
+impl Default for MemorySigns {
+    /// Those of a JVM: 3 with `-XX:+ExitOnOutOfMemoryError`, and what it prints when its heap is full.
+    fn default() -> Self {
+        let heap = r"java\.lang\.OutOfMemoryError: (Java heap space|GC overhead limit exceeded)";
+        Self { exit_codes: vec![3], log: vec![heap.to_owned()] }
+    }
+}
+
+impl MemorySigns {
+    /// They are those that hold where nothing else was said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What an hour costs, in dollars.

@@ -248,7 +248,11 @@ fn read_layout(template: &str, problems: &mut Problems) -> Option<Layout> {
 }
 
 /// Reads a regex that may be left out; an error when there is one that cannot be read.
-fn read_regex(field: &str, pattern: Option<String>, problems: &mut Problems) -> Result<Option<Regex>, ()> {
+pub(super) fn read_regex(
+    field: &str,
+    pattern: Option<String>,
+    problems: &mut Problems,
+) -> Result<Option<Regex>, ()> {
     pattern.map(|pattern| compile(&pattern)).transpose().map_err(|(at, message, help)| match at {
         Some(at) => problems.add_at(field, at, message, help),
         None => problems.add(field, message, help),
@@ -271,7 +275,7 @@ fn compile(pattern: &str) -> Result<Regex, (Option<Range<usize>>, String, &'stat
     Regex::new(pattern).map_err(|_| (None, too_large, "write a shorter one, or smaller repetitions"))
 }
 
-const REGEX_HELP: &str = r"a pattern is a regular expression that is looked for anywhere in the key, such as \.gz$; write \. for a dot";
+const REGEX_HELP: &str = r"a pattern is a regular expression that may match anywhere in the text, such as \.gz$; write \. for a dot";
 
 fn read_settle(text: Option<String>, problems: &mut Problems) -> Option<Duration> {
     let Some(text) = text else { return Some(SETTLE) };

@@ -120,6 +120,9 @@ impl Walk {
         if pick % 7 == 1 {
             plan.job.idempotent = Idempotent::No;
         }
+        if pick % 4 == 1 {
+            plan.job.fallback_queue = Some("on-demand".to_owned());
+        }
         if pick % 3 == 1 {
             plan.limits.stop_after = Some(StopAfter::Count(2));
         }
@@ -157,8 +160,13 @@ impl Walk {
                 self.late = true;
                 accepted(name)
             }
-            (_, 0) => Fact::Seen { name, status: LiveStatus::Runnable, reason: Some(why()) },
-            (_, 1) => Fact::Seen { name, status: LiveStatus::Running, reason: None },
+            (_, 0) => Fact::Seen {
+                name,
+                status: LiveStatus::Runnable,
+                reason: Some(why()),
+                reclaims: (pick / 40 % 5) as u32,
+            },
+            (_, 1) => Fact::Seen { name, status: LiveStatus::Running, reason: None, reclaims: 0 },
             (_, 2) if pick.is_multiple_of(3) => Fact::Lost { name },
             (_, 2 | 3) => ended(&name, Outcome::Succeeded, true),
             (_, _) => {

@@ -1,5 +1,7 @@
 use dayfill_core::fact::LiveStatus;
+use dayfill_core::failure::AttemptEnd;
 use dayfill_core::ledger::{SliceRecord, Standing};
+use dayfill_core::spec::MemorySigns;
 
 use super::*;
 use crate::testing::{FakeJob, OnSubmit, World, plan, slice};
@@ -22,7 +24,7 @@ async fn one_job() -> (World, Engine) {
 }
 
 fn live(status: LiveStatus, reason: Option<&str>) -> SeenState {
-    SeenState::Live { status, reason: reason.map(str::to_owned) }
+    SeenState::Live { status, reason: reason.map(str::to_owned), reclaims: 0 }
 }
 
 mod seen {
@@ -61,9 +63,7 @@ mod seen {
                 job.iter().cloned().map(|mut j| {
                     let values = vec![(*service).to_owned()];
                     let day = j.slice.partition().day();
-                    j.slice = dayfill_core::partition::SliceId::whole(
-                        dayfill_core::partition::PartitionId::new(values, day),
-                    );
+                    j.slice = SliceId::whole(dayfill_core::partition::PartitionId::new(values, day));
                     j
                 })
             })
@@ -150,6 +150,98 @@ mod ends {
         assert_eq!(ended.stopped_at, DateTime::from_timestamp(230, 0));
         assert_eq!(ended.log_tail, ["reading", "killed"]);
         assert_eq!(ended.log_stream.as_deref(), Some("job/default/1"));
+    }
+
+    /// What a job that exits with `code` and has logged this comes to, and what its next try asks for.
+    async fn after(plan: &dayfill_core::plan::Plan, code: i32, log: Vec<String>) -> (Ended, Option<u64>) {
+        let world = World::new();
+        let mut engine = world.adopted(plan).await;
+        engine.advance().await.unwrap();
+        world.cloud.change(0, |j| {
+            j.log_stream = Some("job/default/1".to_owned());
+            let end = attempt(Some(code), None, "Essential container in task exited", 100);
+            fail(j, vec![end.clone()], end);
+        });
+        world.cloud.log("job/default/1", log);
+        engine.advance().await.unwrap();
+        let record = record(&world, 1).await;
+        let next = record.tries.get(1).map(|t| t.intended.memory_mib);
+        (record.tries[0].ended.clone().unwrap(), next)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heap_that_is_full_is_out_of_memory() {
+        let heap = "Exception in thread \"main\" java.lang.OutOfMemoryError: Java heap space";
+        // What tells stands far above the end of the trace.
+        let trace = (0..100).map(|n| format!("\tat org.embulk.Frame{n}"));
+        let log: Vec<String> = std::iter::once(heap.to_owned()).chain(trace).collect();
+        let (ended, next) = after(&plan([1]), 1, log.clone()).await;
+        assert_eq!(ended.outcome, Outcome::Failed(FailureClass::OutOfMemory));
+        assert_eq!((ended.sign.as_deref(), next), (Some(heap), Some(256)));
+        assert_eq!(ended.log_tail.len(), TAIL_LINES, "the end of the log is kept, not all that was searched");
+        let (ended, next) = after(&plan([1]), 3, Vec::new()).await;
+        assert_eq!((ended.sign.as_deref(), next), (Some("exit code 3"), Some(256)));
+        let mut own = plan([1]);
+        own.job.out_of_memory = MemorySigns { exit_codes: vec![], log: vec!["^MemoryError".to_owned()] };
+        for (code, log, class) in [
+            (3, log, FailureClass::App),
+            (1, vec!["MemoryError".to_owned()], FailureClass::OutOfMemory),
+            (1, vec!["no MemoryError".to_owned()], FailureClass::App),
+        ] {
+            let (ended, _) = after(&own, code, log).await;
+            assert_eq!(ended.outcome, Outcome::Failed(class), "{code}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_while_its_host_was_taken_is_loaded_once_more() {
+        let (world, mut engine) = one_job().await;
+        let lost = attempt(Some(0), None, "Host EC2 (instance i-0abc) terminated.", 100);
+        world.cloud.change(0, |j| {
+            j.state = SeenState::Succeeded(JobEnd {
+                last: lost.clone(),
+                attempts: vec![lost.clone()],
+                cancelled: false,
+                terminated: false,
+            });
+        });
+        engine.advance().await.unwrap();
+        let record = record(&world, 1).await;
+        assert_eq!(record.tries[0].failure(), Some(FailureClass::Suspect));
+        assert_eq!((record.standing(), record.tries.len()), (Standing::Waiting, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_whose_hosts_are_taken_is_ended_and_its_slice_goes_to_the_fallback_queue() {
+        let world = World::new();
+        let mut plan = plan([1]);
+        plan.job.fallback_queue = Some("on-demand".to_owned());
+        let mut engine = world.adopted(&plan).await;
+        engine.advance().await.unwrap();
+        for reclaims in 1..=3 {
+            let status = LiveStatus::Runnable;
+            world.cloud.change(0, |j| j.state = SeenState::Live { status, reason: None, reclaims });
+            engine.advance().await.unwrap();
+        }
+        let asked = world.cloud.terminated();
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        assert!(asked[0].1.contains("on-demand"), "{asked:?}");
+        assert_eq!(world.cloud.jobs().len(), 1, "nothing beside a job that may still run");
+        world.cloud.change(0, |j| {
+            let end = AttemptEnd { status_reason: Some(asked[0].1.clone()), ..AttemptEnd::default() };
+            j.state =
+                SeenState::Failed(JobEnd { last: end, attempts: vec![], cancelled: false, terminated: true });
+        });
+        engine.advance().await.unwrap();
+        let jobs = world.cloud.jobs();
+        assert_eq!(jobs.len(), 2);
+        assert_eq!(
+            (jobs[0].submission.queue.as_str(), jobs[1].submission.queue.as_str()),
+            ("spot", "on-demand")
+        );
+        world.cloud.succeed(1);
+        assert!(engine.advance().await.unwrap().finished);
+        world.assert_each_day_loaded_once(&plan).await;
     }
 
     #[tokio::test(start_paused = true)]
@@ -308,17 +400,18 @@ mod tails {
     fn short_logs_are_kept_whole() {
         assert_eq!(cut(Vec::new()), [""; 0]);
         assert_eq!(cut(lines([3, 0, 5], 'x')), lines([3, 0, 5], 'x'));
+        assert_eq!(cut(lines([1; 400], 'x')).len(), TAIL_LINES);
     }
 
     #[test]
     fn of_long_ones_the_last_lines_are_kept() {
-        let mut long = lines([100; 60], 'x');
+        let mut long = lines([200; 60], 'x');
         long.push("the end".to_owned());
         let kept = cut(long.clone());
         assert_eq!(kept.last().unwrap(), "the end");
         assert!(long.ends_with(&kept));
         let bytes: usize = kept.iter().map(String::len).sum();
-        assert!(bytes <= TAIL_BYTES && bytes > TAIL_BYTES - 101, "{bytes}");
+        assert!(bytes <= TAIL_BYTES && bytes > TAIL_BYTES - 201, "{bytes}");
     }
 
     #[test]

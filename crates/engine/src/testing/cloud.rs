@@ -1,6 +1,6 @@
 //! A queue that does what its script says.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -205,7 +205,9 @@ impl FakeCloud {
     }
 
     pub(crate) fn run(&self, at: usize) {
-        self.change(at, |j| j.state = SeenState::Live { status: LiveStatus::Running, reason: None });
+        self.change(at, |j| {
+            j.state = SeenState::Live { status: LiveStatus::Running, reason: None, reclaims: 0 }
+        });
     }
 
     pub(crate) fn succeed(&self, at: usize) {
@@ -244,7 +246,7 @@ impl FakeCloud {
             id: id.clone(),
             name: submission.name.clone(),
             submission: submission.clone(),
-            state: SeenState::Live { status: LiveStatus::Submitted, reason: None },
+            state: SeenState::Live { status: LiveStatus::Submitted, reason: None, reclaims: 0 },
             log_stream: None,
             visible_at: now + TimeDelta::from_std(visible_after).unwrap(),
             sent_at: now,
@@ -331,6 +333,7 @@ impl Queue for FakeCloud {
         let mut state = lock(&self.state);
         state.described.push(ids.len());
         state.jobs.iter_mut().for_each(|j| j.live_on(now));
+        let ids: HashSet<&String> = ids.iter().collect();
         let is_there = |j: &&FakeJob| ids.contains(&j.id) && !j.hidden && j.visible_at <= now;
         let seen = |j: &FakeJob| SeenJob {
             job_id: j.id.clone(),

@@ -24,6 +24,8 @@ const NAMED: usize = 4;
 pub struct Queue {
     /// The queue; none where the local engine makes it when it is first used.
     pub info: Option<QueueInfo>,
+    /// The fallback queue, where the YAML names one.
+    fallback: Option<Result<Option<QueueInfo>, PortError>>,
     environments: Result<Vec<Environment>, PortError>,
 }
 
@@ -31,14 +33,19 @@ pub struct Queue {
 pub async fn look(backfill: &Backfill, connection: &Connection) -> Result<Queue, PortError> {
     let queues = Queues::new(connection);
     let name = backfill.spec.job().queue();
-    let info = match backfill.place.runs_on {
-        RunsOn::Aws { .. } => Some(queues.check(name).await?),
-        RunsOn::Local { .. } => queues.find(name).await?,
+    let find = async |name: &str| match backfill.place.runs_on {
+        RunsOn::Aws { .. } => queues.check(name).await.map(Some),
+        RunsOn::Local { .. } => queues.find(name).await,
+    };
+    let info = find(name).await?;
+    let fallback = match backfill.spec.job().fallback_queue() {
+        Some(fallback) => Some(find(fallback).await),
+        None => None,
     };
     let own = || vec![LOCAL_ENVIRONMENT.to_owned()];
     let names = info.as_ref().map_or_else(own, |info| info.environments.clone());
     let environments = queues.environments(&names).await;
-    Ok(Queue { info, environments })
+    Ok(Queue { info, fallback, environments })
 }
 
 impl Queue {
@@ -52,10 +59,12 @@ impl Queue {
     /// What can be said of it.
     pub fn checks(&self, backfill: &Backfill) -> Vec<Check> {
         let name = backfill.spec.job().queue();
-        let mut checks = vec![match &self.info {
-            Some(info) => doctor::queue(name, &info.state, &info.status, info.reason.as_deref()),
-            None => Check::ok("queue", format!("the local engine makes {name} when it is first used")),
-        }];
+        let mut checks = vec![is_usable("queue", name, self.info.as_ref())];
+        let fallback = backfill.spec.job().fallback_queue().zip(self.fallback.as_ref());
+        checks.extend(fallback.map(|(name, found)| match found {
+            Ok(info) => is_usable("fallback_queue", name, info.as_ref()),
+            Err(error) => failed_port("fallback_queue", error.clone()),
+        }));
         match &self.environments {
             Ok(environments) => checks.extend(doctor::environments(environments)),
             // A backfill itself never asks for them.
@@ -68,21 +77,28 @@ impl Queue {
                     .unwrap_or("jobs may run all the same; what hosts there are is not known"),
             )),
         }
-        let policy = self.info.as_ref().is_some_and(|info| info.scheduling_policy);
         let share = backfill.spec.job().share_identifier();
-        checks.push(match doctor::share(policy, share) {
-            Ok(()) => Check::ok(
-                "share_identifier",
-                match share {
-                    Some(share) => format!("{share}, and {name} has a scheduling policy"),
-                    None => format!("none, and {name} has no scheduling policy"),
-                },
-            ),
-            Err(mismatch) => {
-                Check::failed("share_identifier", format!("{name} {mismatch}"), mismatch.remedy())
-            }
-        });
+        checks.push(share_of(name, self.info.as_ref(), share));
+        if let Some((name, Ok(Some(info)))) = fallback {
+            checks.push(share_of(name, Some(info), share));
+        }
         checks
+    }
+}
+
+fn is_usable(id: &'static str, name: &str, info: Option<&QueueInfo>) -> Check {
+    match info {
+        Some(info) => doctor::queue(id, name, &info.state, &info.status, info.reason.as_deref()),
+        None => Check::ok(id, format!("the local engine makes {name} when it is first used")),
+    }
+}
+
+fn share_of(name: &str, info: Option<&QueueInfo>, share: Option<&str>) -> Check {
+    const ID: &str = "share_identifier";
+    match (doctor::share(info.is_some_and(|info| info.scheduling_policy), share), share) {
+        (Ok(()), Some(share)) => Check::ok(ID, format!("{share}, and {name} has a scheduling policy")),
+        (Ok(()), None) => Check::ok(ID, format!("none, and {name} has no scheduling policy")),
+        (Err(mismatch), _) => Check::failed(ID, format!("{name} {mismatch}"), mismatch.remedy()),
     }
 }
 

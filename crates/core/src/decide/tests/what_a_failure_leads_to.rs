@@ -26,6 +26,8 @@ fn every_class() {
         (&[App, App], "128/60 128/60 give up: job failed"),
         (&[Ended], "128/60 give up: terminated stop"),
         (&[Stuck], "128/60 give up: stuck, ended by the queue"),
+        (&[Suspect], "128/60 submit 128/60"),
+        (&[Suspect, Suspect], "128/60 128/60 give up: succeeded while its host was taken"),
         // Classes are counted each for itself.
         (&[App, OutOfMemory, TimedOut], "128/60 128/60 256/60 submit 256/120"),
         (&[OutOfMemory, HostLost], "128/60 256/60 submit 256/60"),
@@ -81,7 +83,7 @@ fn a_job_that_does_not_start_is_sent_again_at_longer_and_longer_intervals() {
 fn a_pace_beyond_all_time_waits() {
     let (mut scene, name) = scene();
     scene.fail(&name, StartFailed);
-    let pace = Pace { start_failure: TimeDelta::MAX };
+    let pace = Pace { start_failure: TimeDelta::MAX, ..Scene::pace() };
     let decisions = decide(&scene.ledger, &scene.plans, pace, scene.now);
     assert_eq!(decisions, [(slice(1), Decision::Wait)]);
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
 
 use chrono::{TimeDelta, Utc};
 use dayfill_tests::wire::{Answer, Call, Fault, Message, Proxy};
@@ -317,34 +316,19 @@ fn nobody_at_the_endpoint() {
     found.is("definition", "skipped", &["queue"]).is("state", "skipped", &["source"]);
 }
 
-/// One call of Batch with `curl`, in the words of its API.
-#[track_caller]
-fn call(server: &Server, operation: &str, request: &Value) {
-    let exports = &server.exports;
-    let user = format!("{}:{}", exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"]);
-    let ran = Command::new("curl")
-        .args(["--silent", "--show-error", "--fail-with-body", "--aws-sigv4", "aws:amz:us-east-1:batch"])
-        .args(["--user", &user, "--header", "content-type: application/json"])
-        .args(["--data", &request.to_string(), &format!("{}/v1/{operation}", server.url())])
-        .output()
-        .unwrap();
-    assert!(ran.status.success(), "{operation}: {}", String::from_utf8_lossy(&ran.stdout));
-}
-
 /// A queue of this name whose only compute environment has hosts of this type.
 #[track_caller]
 fn queue(server: &Server, name: &str, hosts: &str, more: &Value) {
     let resources = json!({ "type": hosts, "maxvCpus": 8, "subnets": ["subnet-1"] });
     let environment = format!("{name}-hosts");
-    call(
-        server,
+    server.batch(
         "createcomputeenvironment",
         &json!({ "computeEnvironmentName": environment, "type": "MANAGED", "computeResources": resources }),
     );
     let order = json!([{ "order": 1, "computeEnvironment": environment }]);
     let mut request = json!({ "jobQueueName": name, "priority": 1, "computeEnvironmentOrder": order });
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    call(server, "createjobqueue", &request);
+    server.batch("createjobqueue", &request);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::fs;
 
 use dayfill_tests::facts::segments;
+use dayfill_tests::sandbox::CHECKSUM;
 use dayfill_tests::{Sandbox, sandbox};
 use serde_json::{Value, json};
 
@@ -169,6 +170,43 @@ fn a_plan_is_submitted_as_it_was_made_or_not_at_all() {
     plan(&sandbox, "again.json", &["--only", "condor/2018-10-03"]);
     fs::rename(sandbox.state(), sandbox.root().join("kept")).unwrap();
     sandbox.run(&["submit", "three.json", "--yes"]).ended(4).says(&["another backfill of this name"]);
+}
+
+#[test]
+fn a_stale_plan_is_refused_with_the_difference_by_day() {
+    let mut sandbox = sandbox!();
+    sandbox.fill(&["condor"], 3);
+    sandbox.spec["retry"] = json!({ "app": 0 });
+    sandbox.save();
+    sandbox.define(&format!("[ \"$DATE\" != 2018-10-02 ] || exit 1; {CHECKSUM}"));
+    plan(&sandbox, "plan.json", &[]);
+    for (day, code) in [("condor/2018-10-01", 0), ("condor/2018-10-02", 3)] {
+        sandbox.run(&["run", "backfill.yaml", "--yes", "--only", day]).ended(code);
+    }
+    let before = segments(&sandbox.state());
+    let ran = sandbox.run(&["submit", "plan.json", "--yes"]).ended(4);
+    let days: Vec<_> = ran.err.lines().filter(|l| l.contains("2018-10-")).collect();
+    let want = ["  condor/2018-10-01: load 1 succeeded", "  condor/2018-10-02: 1 tries instead of 0"];
+    assert_eq!(days, want, "{ran}");
+    ran.says(&["the plan is stale: 2 of its days have moved on", "plan again"]).is_one_clear_error();
+    assert_eq!(segments(&sandbox.state()), before, "a refusal writes nothing");
+}
+
+#[test]
+fn a_plan_of_another_backfill_is_refused_with_the_difference() {
+    let mut sandbox = sandbox!();
+    let partitions = sandbox.fill(&["condor"], 3);
+    // Made before there was a journal, so no uuid tells it apart.
+    plan(&sandbox, "plan.json", &[]);
+    sandbox.spec["source"]["layout"] = json!("app/{team}/{year}/{month}/{day}/");
+    sandbox.spec["job"]["environment"]["SERVICE"] = json!("{team}");
+    sandbox.save();
+    sandbox.backfill(0);
+    let before = segments(&sandbox.state());
+    let texts = ["the journal has", "source.layout: ", "app/{team}/", "app/{service}/"];
+    sandbox.run(&["submit", "plan.json", "--yes"]).ended(2).says(&texts).is_one_clear_error();
+    assert_eq!(segments(&sandbox.state()), before, "a refusal writes nothing");
+    sandbox.facts().each_succeeded_once(&partitions);
 }
 
 #[test]

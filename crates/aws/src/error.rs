@@ -21,7 +21,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// What to do without credentials, or with expired ones.
-pub(crate) const SIGN_IN: &str = "sign in again (for example `aws sso login`) or set new keys, then run the same command again: nothing is lost";
+pub(crate) const SIGN_IN: &str = "sign in again (for example `aws sso login`) or set new keys, then run the same command again: nothing is lost, and jobs that were submitted go on";
 
 /// Codes by which a service says that it refused a request before it did anything, because of who asked.
 const EXPIRED: [&str; 4] =
@@ -56,6 +56,11 @@ const THROTTLED: [&str; 7] = [
 /// The service said "slower".
 pub(crate) fn is_throttling(code: &str) -> bool {
     THROTTLED.contains(&code)
+}
+
+/// The service does not know who asks, or no longer: that has nothing to do with what was asked.
+pub(crate) fn is_signed_out(code: &str) -> bool {
+    EXPIRED.contains(&code) || UNKNOWN_CALLER.contains(&code)
 }
 
 /// The service refused the caller, so it did nothing.

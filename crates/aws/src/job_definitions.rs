@@ -113,7 +113,7 @@ impl JobDefinitions {
         let hint = if active.is_empty() {
             "no revision of it is active: register it with `dayfill register`".to_owned()
         } else {
-            format!("active: {}", active.join(", "))
+            format!("active: {}; name one of these in the YAML, and plan", active.join(", "))
         };
         Err(PortError::new(ErrorKind::NotFound, what).hint(hint))
     }

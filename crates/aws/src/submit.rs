@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use dayfill_core::job::{self, Submission};
-use dayfill_engine::ports::{SendBy, Sent};
+use dayfill_engine::ports::{ErrorKind, PortError, SendBy, Sent};
 
 use crate::error;
 
@@ -131,8 +131,7 @@ pub(crate) fn outcome(result: Result<SubmitJobOutput, SdkError<SubmitJobError>>,
         return Sent::NotSent { why: TooLate.to_string() };
     }
     if !gate.passed.load(Ordering::SeqCst) {
-        // No credentials, say: the next one would fare no better, so it must not read as bad luck.
-        return Sent::Refused { why: not_made(&error) };
+        return not_made(&error);
     }
     match &error {
         SdkError::ServiceError(e) => said_by_service(e.err(), e.raw().status().as_u16()),
@@ -151,7 +150,9 @@ fn said_by_service(error: &SubmitJobError, status: u16) -> Sent {
         Sent::Unknown { why: said }
     } else if error::is_throttling(code) {
         Sent::Throttled
-    } else if let Some(hint) = error::caller_hint(code) {
+    } else if error::is_signed_out(code) {
+        signed_out(said, error::caller_hint(code).unwrap_or(error::SIGN_IN))
+    } else if let Some(hint) = error::caller_hint(code).or_else(|| definition_hint(error.message())) {
         Sent::Refused { why: format!("{said}; {hint}") }
     } else if error.is_client_exception() || error::refuses_caller(code) {
         Sent::Refused { why: said }
@@ -160,14 +161,25 @@ fn said_by_service(error: &SubmitJobError, status: u16) -> Sent {
     }
 }
 
-/// Why there was nothing to send.
-fn not_made(error: &SdkError<SubmitJobError>) -> String {
+/// There was nothing to send: the next one would fare no better, so it must not read as bad luck.
+fn not_made(error: &SdkError<SubmitJobError>) -> Sent {
     let cause = error::cause(error);
     if error::find::<CredentialsError>(error).is_some() {
-        format!("no credentials: {cause}; {}", error::SIGN_IN)
+        signed_out(format!("no credentials: {cause}"), error::SIGN_IN)
     } else {
-        format!("the request could not be made: {cause}")
+        Sent::Refused { why: format!("the request could not be made: {cause}") }
     }
+}
+
+fn signed_out(said: String, hint: &str) -> Sent {
+    let what = format!("cannot submit jobs: {said}");
+    Sent::SignedOut { error: PortError::new(ErrorKind::Credentials, what).hint(hint) }
+}
+
+/// What to do where a revision was deregistered after the plan had been submitted. Batch has no code for it.
+fn definition_hint(message: Option<&str>) -> Option<&'static str> {
+    let plain: String = message?.to_lowercase().split_whitespace().collect();
+    plain.contains("jobdefinition").then_some("name an active revision in the YAML, or register it anew")
 }
 
 #[cfg(test)]

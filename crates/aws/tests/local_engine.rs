@@ -178,7 +178,10 @@ async fn a_job_is_registered_submitted_found_and_ended() {
     assert_eq!(definitions.named("hello:1").await.unwrap(), registered);
     assert_eq!(definitions.named(&registered.arn).await.unwrap(), registered);
     let missing = definitions.named("hello:3").await.unwrap_err();
-    assert_eq!(missing.hint.as_deref(), Some("active: hello:1, hello:2"));
+    assert_eq!(
+        missing.hint.as_deref(),
+        Some("active: hello:1, hello:2; name one of these in the YAML, and plan")
+    );
 
     let bounds = local_bounds(chrono::Utc::now(), Duration::from_mins(1));
     let batch = BatchQueue::new(&connection, bounds);

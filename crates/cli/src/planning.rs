@@ -10,6 +10,7 @@ use dayfill_core::spec::{Definition, Spec};
 use dayfill_engine::book::Book;
 use dayfill_engine::enumerate::enumerate;
 use dayfill_engine::event::Reporter;
+use dayfill_engine::ports::ErrorKind;
 use dayfill_engine::submit::check_identity;
 
 use crate::error::{Exit, Failure};
@@ -17,7 +18,8 @@ use crate::place::Backfill;
 use crate::site::Site;
 use crate::spec_file;
 
-/// `containerOverrides` over 8,192 characters fail a job after Batch has accepted it; a plan stays a kilobyte under.
+/// `containerOverrides` over 8,192 characters fail a job after Batch has accepted it; a plan stays a kilobyte under. What
+/// else is in a request are names of bounded length, so none comes near the 30 KiB that Batch takes.
 const MOST_OVERRIDES: usize = 8192 - 1024;
 
 /// Lists the source, reads the journal and makes the plan. Writes nothing.
@@ -100,15 +102,21 @@ pub fn definition_name(content: &serde_json::Value) -> &str {
     content.get("jobDefinitionName").and_then(serde_json::Value::as_str).unwrap_or_default()
 }
 
-/// The `name:revision` that the plan's jobs run; registers the plan's definition where it is not registered yet.
+/// The `name:revision` that the plan's jobs run; registers the plan's definition where it is not registered (any more).
+/// A revision that the YAML names may have been deregistered since: then nothing is begun.
 pub async fn resolve_definition(plan: &Plan, site: &Site) -> Result<String, Failure> {
-    if let Some(revision) = &plan.job.definition.revision {
-        return Ok(revision.clone());
+    let definitions = JobDefinitions::new(&site.connection);
+    let pinned = &plan.job.definition;
+    if let Some(revision) = &pinned.revision {
+        match (definitions.named(revision).await, &pinned.content) {
+            (Ok(registered), _) => return Ok(registered.id()),
+            (Err(error), Some(_)) if error.kind == ErrorKind::NotFound => {}
+            (Err(error), _) => return Err(error.into()),
+        }
     }
-    let Some(content) = &plan.job.definition.content else {
+    let Some(content) = &pinned.content else {
         return Err(Failure::new(Exit::Usage, "the plan names no job definition"));
     };
-    let definitions = JobDefinitions::new(&site.connection);
     let active = definitions.active(definition_name(content)).await?;
     // Somebody may have registered it since, for instance the same submit before it was interrupted.
     match active.filter(|a| dayfill_aws::job_definitions::differs(content, &a.content).is_empty()) {

@@ -73,7 +73,8 @@ fn broken_off(site: &Site, error: BookError) -> Failure {
     failure
 }
 
-fn tell_end(ledger: &Ledger, exit: Exit, own_engine: bool) {
+/// Says on standard error what is left to a person, and what goes on.
+pub fn tell_end(ledger: &Ledger, exit: Exit, own_engine: bool) {
     let goes_on = if own_engine {
         "jobs that ran here are ended; `dayfill watch` starts them again"
     } else {
@@ -86,7 +87,8 @@ fn tell_end(ledger: &Ledger, exit: Exit, own_engine: bool) {
             if let Some(stop) = ledger.stopped() {
                 eprintln!("stopped: {}", dayfill_core::escape::terminal(&stop.why));
                 eprintln!(
-                    "  help: mend the cause and run the same command again: a new plan takes up what is left"
+                    "  help: mend the cause, then plan and submit again (`dayfill run` does both): a new plan takes up what \
+                     is left"
                 );
             }
         }

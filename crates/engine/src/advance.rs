@@ -67,7 +67,10 @@ impl Engine {
         let pace = self.pace();
         let now = self.book.clock().now();
         self.settle(pace, now).await?;
-        self.submit_due(pace).await?;
+        if self.submit_due(pace).await? {
+            // Whoever takes one step only must hear that the backfill stopped.
+            self.settle(pace, now).await?;
+        }
         let decisions = decide(self.book.ledger(), self.book.plans(), pace, now);
         let ledger = self.book.ledger();
         Ok(Step { finished: is_finished(ledger, &decisions), facts: ledger.facts() })

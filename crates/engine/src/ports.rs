@@ -146,6 +146,11 @@ pub enum Sent {
         /// In words.
         why: String,
     },
+    /// The credentials are missing, expired or unknown: nothing was done, and it says nothing about the job.
+    SignedOut {
+        /// For the person who can sign in.
+        error: PortError,
+    },
     /// Anything else: it may have arrived.
     Unknown {
         /// What was heard instead of an answer.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::advance::Engine;
 use crate::book::{Book, BookError};
 use crate::event::Event;
-use crate::ports::{Queue, SendBy, Sent};
+use crate::ports::{PortError, Queue, SendBy, Sent};
 
 /// Submissions under way at once.
 const AT_ONCE: usize = 16;
@@ -60,7 +60,8 @@ pub fn check_identity(ledger: &Ledger, identity: &Identity) -> Result<(), AdoptE
     if differences.is_empty() { Ok(()) } else { Err(AdoptError::OtherIdentity(differences)) }
 }
 
-fn check(ledger: &Ledger, plan: &Plan) -> Result<Adoption, AdoptError> {
+/// What adopting `plan` would come to, as the ledger stands.
+pub fn check(ledger: &Ledger, plan: &Plan) -> Result<Adoption, AdoptError> {
     check_identity(ledger, &plan.identity)?;
     let journal = ledger.opened().map(|o| o.uuid);
     if plan.uuid.is_some() && plan.uuid != journal {
@@ -150,7 +151,9 @@ fn intent(
 
 impl Engine {
     /// Submits all that is due, batch by batch: intents first, then SubmitJob for each, then what became of them.
-    pub(crate) async fn submit_due(&mut self, pace: Pace) -> Result<(), BookError> {
+    /// Where the credentials are not taken it ends with that error, once all that was heard is written down. Returns
+    /// whether a job was refused.
+    pub(crate) async fn submit_due(&mut self, pace: Pace) -> Result<bool, BookError> {
         loop {
             // Counted from before the intents are stored, so that the store's clock never gives less time than ours.
             let send_by = SendBy::starting_now(self.book.clock().clone(), self.queue.bounds().send_within);
@@ -165,21 +168,24 @@ impl Engine {
                 })
                 .await?;
             if !written {
-                return Ok(());
+                return Ok(false);
             }
             // A crash from here on is looked up by name, not repeated.
-            let facts = self.send(batch, &send_by).await;
+            let Heard { facts, signed_out } = self.send(batch, &send_by).await;
             let refused = facts.iter().any(|f| matches!(f, Fact::Refused { .. }));
             let accepted = facts.iter().any(|f| matches!(f, Fact::Accepted { .. }));
             self.book.append(|ledger, _| still_news(ledger, &facts)).await?;
+            if let Some(error) = signed_out {
+                return Err(error.into());
+            }
             // Where nothing gets through, intent upon intent would only fill the journal: the next step tries again.
             if refused || !accepted {
-                return Ok(());
+                return Ok(refused);
             }
         }
     }
 
-    async fn send(&mut self, batch: Vec<(Intended, Submission)>, send_by: &SendBy) -> Vec<Fact> {
+    async fn send(&mut self, batch: Vec<(Intended, Submission)>, send_by: &SendBy) -> Heard {
         let clock = self.book.clock().clone();
         let queue = self.queue.clone();
         let send_after = |pause: Option<Duration>, intended: Intended, submission: Submission| {
@@ -193,6 +199,7 @@ impl Engine {
             }
         };
         let mut facts = Vec::with_capacity(batch.len());
+        let mut signed_out = None;
         let mut under_way = FuturesUnordered::new();
         let mut waiting = batch.into_iter();
         let mut turn = clock.sleep(Duration::ZERO);
@@ -220,16 +227,24 @@ impl Engine {
                     let pause = Some(self.slow_down());
                     under_way.push(send_after(pause, intended, submission));
                 }
+                Sent::SignedOut { error } => {
+                    // Not one of them would fare better, and none of them is to blame.
+                    let unsent = [intended].into_iter().chain(waiting.by_ref().map(|(i, _)| i));
+                    facts.extend(unsent.map(|i| withdrawn(i, &error.what)));
+                    signed_out.get_or_insert(error);
+                }
                 sent => {
                     let fact = self.outcome(intended, sent);
                     if let Fact::Refused { .. } = &fact {
-                        facts.extend(waiting.by_ref().map(|(i, _)| withdrawn_after_refusal(i)));
+                        // What one was refused for, the others of the batch would be refused for too.
+                        let why = "another job of the batch was refused";
+                        facts.extend(waiting.by_ref().map(|(i, _)| withdrawn(i, why)));
                     }
                     facts.push(fact);
                 }
             }
         }
-        facts
+        Heard { facts, signed_out }
     }
 
     fn slow_down(&mut self) -> Duration {
@@ -258,6 +273,7 @@ impl Engine {
             }
             Sent::Throttled => Fact::Withdrawn { name, why: "throttled until its time was up".to_owned() },
             Sent::NotSent { why } => Fact::Withdrawn { name, why },
+            Sent::SignedOut { error } => Fact::Withdrawn { name, why: error.what },
             Sent::Unknown { why } => {
                 let what =
                     format!("it is not known whether it arrived ({why}); it is looked for by its name");
@@ -274,9 +290,15 @@ impl Engine {
     }
 }
 
-/// What one was refused for, the others of the batch would be refused for too.
-fn withdrawn_after_refusal(intended: Intended) -> Fact {
-    Fact::Withdrawn { name: intended.name, why: "another job of the batch was refused".to_owned() }
+/// What came back of a batch.
+struct Heard {
+    facts: Vec<Fact>,
+    /// The credentials were not taken.
+    signed_out: Option<PortError>,
+}
+
+fn withdrawn(intended: Intended, why: &str) -> Fact {
+    Fact::Withdrawn { name: intended.name, why: why.to_owned() }
 }
 
 /// Somebody else may have looked for a job while we waited for its answer: what they found stands.

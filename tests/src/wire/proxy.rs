@@ -13,6 +13,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::fault::{Answer, Fault};
 use super::message::Message;
+use super::shapes::Calls;
 
 /// The calls that are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +72,7 @@ struct State {
     counts: BTreeMap<Call, u64>,
     submits: Vec<Submit>,
     rules: Vec<Rule>,
+    calls: Calls,
 }
 
 struct Shared {
@@ -79,7 +81,8 @@ struct Shared {
     closed: AtomicBool,
 }
 
-/// A proxy in front of a local engine, until it is dropped.
+/// A proxy in front of a local engine, until it is dropped. What went through it to Batch and its logs, and came back, is
+/// then compared with the services' own models, and anything wrong with it is a panic.
 pub struct Proxy {
     shared: Arc<Shared>,
     port: u16,
@@ -143,6 +146,11 @@ impl Proxy {
         self.counted(|s| s.reached_engine)
     }
 
+    /// All calls to Batch and its logs that the engine answered.
+    pub fn calls(&self) -> Calls {
+        self.shared.state.lock().unwrap().calls.clone()
+    }
+
     /// The dates of the signatures of the SubmitJob requests, in the order in which they came.
     pub fn dates_of_submits(&self) -> Vec<DateTime<Utc>> {
         let state = self.shared.state.lock().unwrap();
@@ -165,6 +173,11 @@ impl Drop for Proxy {
         self.shared.closed.store(true, Ordering::SeqCst);
         // The listener looks when somebody connects.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
+        // A test that has failed already has better things to say.
+        if !thread::panicking() {
+            let findings = self.calls().findings();
+            assert!(findings.is_empty(), "calls that are not what the service's model says: {findings:#?}");
+        }
     }
 }
 
@@ -214,7 +227,9 @@ impl Shared {
             submit.expect("a submission is counted when it comes").reached_engine = true;
         }
         stream.write_all(&request.bytes().0)?;
-        Message::read_answer(&mut BufReader::new(stream), request)
+        let answer = Message::read_answer(&mut BufReader::new(stream), request)?;
+        self.state.lock().unwrap().calls.note(request, &answer);
+        Ok(answer)
     }
 }
 

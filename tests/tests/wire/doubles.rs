@@ -2,11 +2,9 @@
 
 use dayfill_tests::processes::{BOUND, until};
 use dayfill_tests::sandbox::CHECKSUM;
-use dayfill_tests::wire::{Answer, Bench, Call, Cloud, Fault, Gate, short_bounds};
+use dayfill_tests::wire::{Answer, Attached, Bench, Call, Cloud, Fault, Gate, short_bounds};
 use dayfill_tests::{Sandbox, sandbox};
 use serde_json::{Value, json};
-
-use crate::suspended::Attached;
 
 /// Each try says that it has started, and goes on once it is told to.
 pub fn told_to_go_on(sandbox: &mut Sandbox) {

@@ -3,11 +3,9 @@
 use std::process::Child;
 
 use dayfill_tests::processes::until;
-use dayfill_tests::wire::{Answer, Call, Cloud, Fault, Gate};
+use dayfill_tests::wire::{Answer, Attached, Call, Cloud, Fault, Gate};
 use dayfill_tests::{Facts, Sandbox, sandbox};
 use serde_json::json;
-
-use crate::suspended::Attached;
 
 const SUBMIT: [&str; 3] = ["submit", "plan.json", "--yes"];
 

@@ -7,9 +7,11 @@
 
 mod answers;
 mod clocks;
+mod credentials;
 mod doubles;
 mod killed;
 mod lists;
+mod shapes;
 mod store;
 mod suspended;
 mod table;

@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 
 use dayfill_tests::processes::until;
-use dayfill_tests::wire::{Answer, Call, Fault, Gate};
+use dayfill_tests::wire::{Answer, Attached, Call, Fault, Gate};
 use dayfill_tests::{Facts, Sandbox, sandbox};
 use serde_json::json;
-
-use crate::suspended::Attached;
 
 const SUBMIT: [&str; 4] = ["submit", "plan.json", "--yes", "--wait"];
 const DAYS: u32 = 8;

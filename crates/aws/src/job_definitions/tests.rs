@@ -61,7 +61,10 @@ async fn what_is_named_must_be_active() {
         let error = definitions.named(id).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound);
         assert!(error.what.contains(state), "{error:?}");
-        assert_eq!(error.hint.as_deref(), Some("active: embulk:2, embulk:3"));
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("active: embulk:2, embulk:3; name one of these in the YAML, and plan")
+        );
     }
 }
 

@@ -63,8 +63,6 @@ async fn refused_only_in_the_services_own_words() {
     for (status, code, message) in [
         (400, "ClientException", "Job Queue spot does not exist"),
         (403, "AccessDeniedException", "User: u is not authorized to perform: batch:SubmitJob"),
-        (403, "UnrecognizedClientException", "The security token included in the request is invalid."),
-        (403, "ExpiredTokenException", "The security token included in the request is expired"),
         (403, "InvalidSignatureException", "Signature expired"),
     ] {
         let Sent::Refused { why } = sent_to(move |_, _| Reply::error(status, code, message)).await else {
@@ -75,11 +73,31 @@ async fn refused_only_in_the_services_own_words() {
     let body = json!({"__type": "ClientException", "message": "no"});
     let sent = sent_to(move |_, _| Reply::json(400, &body)).await;
     assert!(matches!(sent, Sent::Refused { .. }), "the code may stand in the body: {sent:?}");
-    let Sent::Refused { why } = sent_to(|_, _| Reply::error(403, "ExpiredTokenException", "expired")).await
-    else {
-        panic!("an expired token must be a refusal");
-    };
-    assert!(why.contains("sign in again"), "{why}");
+    let gone = "JobDefinition name embulk:3 does not exist or is not in ACTIVE status";
+    let sent = sent_to(move |_, _| Reply::error(400, "ClientException", gone)).await;
+    assert!(
+        matches!(&sent, Sent::Refused { why } if why.ends_with("; name an active revision in the YAML, or register it anew")),
+        "{sent:?}"
+    );
+}
+
+#[tokio::test]
+async fn signed_out_only_in_the_services_own_words() {
+    for (status, code, remedy) in [
+        (403, "ExpiredTokenException", "sign in again"),
+        (400, "ExpiredToken", "sign in again"),
+        (403, "UnrecognizedClientException", "check AWS_ACCESS_KEY_ID"),
+    ] {
+        let Sent::SignedOut { error } = sent_to(move |_, _| Reply::error(status, code, "no good")).await
+        else {
+            panic!("{code} says nothing about the job");
+        };
+        assert_eq!(error.what, format!("cannot submit jobs: no good ({code}, HTTP {status})"));
+        assert_eq!(error.kind, ErrorKind::Credentials);
+        assert!(error.hint.as_ref().unwrap().contains(remedy), "{error:?}");
+    }
+    let sent = sent_to(|_, _| Reply::error(500, "ExpiredTokenException", "odd")).await;
+    assert!(matches!(sent, Sent::Unknown { .. }), "{sent:?}");
 }
 
 #[tokio::test]
@@ -156,7 +174,8 @@ async fn without_credentials_nothing_is_sent_and_the_remedy_is_told() {
     let server = Server::start(|_, _| Reply::json(200, &json!({"jobId": "1"}))).await;
     let connection = server.connection().await.without_credentials();
     let sent = BatchQueue::new(&connection, aws_bounds()).submit(&submission(), &send_by(60)).await;
-    assert!(matches!(&sent, Sent::Refused { why } if why.contains("sign in")), "{sent:?}");
+    let Sent::SignedOut { error } = sent else { panic!("{sent:?}") };
+    assert!(error.what.contains("no credentials") && error.hint.unwrap().contains("sign in"));
     assert_eq!(server.asked().len(), 0);
 }
 

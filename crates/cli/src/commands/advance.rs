@@ -10,7 +10,7 @@ use crate::place::Backfill;
 use crate::progress::Progress;
 use crate::render;
 use crate::site::{Jobs, Site};
-use crate::watching::{exit_of, view};
+use crate::watching::{exit_of, tell_end, view};
 
 /// One step. Ends with 0 while work goes on; what needs attention has its own code.
 pub async fn run(args: SpecArgs, format: Format) -> Result<Exit, Failure> {
@@ -32,5 +32,7 @@ async fn step(site: &Site, format: Format) -> Result<Exit, Failure> {
         eprintln!("the local engine runs jobs only while somebody watches: dayfill watch, or dayfill local");
     }
     let needs_attention = view.total().needs_person > 0 || view.ledger.stopped().is_some();
-    Ok(if step.finished || needs_attention { exit_of(&view) } else { Exit::Ok })
+    let exit = if step.finished || needs_attention { exit_of(&view) } else { Exit::Ok };
+    tell_end(view.ledger, exit, site.owns_engine());
+    Ok(exit)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dayfill_core::plan::Plan;
 use dayfill_engine::advance::Engine;
 use dayfill_engine::book::Book;
-use dayfill_engine::submit::{Adoption, adopt};
+use dayfill_engine::submit::{Adoption, adopt, check};
 
 use super::show;
 use crate::args::{By, Format, SubmitArgs};
@@ -51,14 +51,21 @@ async fn submit(plan: &Plan, site: &Site, args: &SubmitArgs, format: Format) -> 
     if site.owns_engine() {
         eprintln!("the local engine runs jobs only while somebody watches: dayfill watch, or dayfill local");
     }
-    let stopped = engine.book().ledger().stopped().is_some();
-    Ok(if stopped { watching::exit_of(&view(engine.book())) } else { Exit::Ok })
+    let ledger = engine.book().ledger();
+    let exit = if ledger.stopped().is_some() { watching::exit_of(&view(engine.book())) } else { Exit::Ok };
+    watching::tell_end(ledger, exit, site.owns_engine());
+    Ok(exit)
 }
 
 /// Registers the plan's definition if need be, and makes the plan the one that is worked off.
 pub async fn adopt_plan(book: &mut Book, plan: &Plan, site: &Site) -> Result<(), Failure> {
-    let definition = planning::resolve_definition(plan, site).await?;
-    match adopt(book, plan, &definition).await? {
+    // What is refused registers nothing, and what was adopted before needs no definition any more.
+    let mut adoption = check(book.ledger(), plan)?;
+    if adoption == Adoption::Adopted {
+        let definition = planning::resolve_definition(plan, site).await?;
+        adoption = adopt(book, plan, &definition).await?;
+    }
+    match adoption {
         Adoption::Adopted => eprintln!("plan {} adopted: {} jobs", plan.digest().short(), plan.jobs.len()),
         Adoption::Already => eprintln!("plan {} was adopted before: going on with it", plan.digest().short()),
     }

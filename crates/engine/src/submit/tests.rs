@@ -1,9 +1,11 @@
 use chrono::TimeDelta;
 use dayfill_core::ledger::{Standing, TryState};
+use dayfill_core::spec::{Idempotent, RetryPolicy};
 use tokio::time::Instant;
 
 use super::*;
 use crate::event::Event;
+use crate::ports::ErrorKind;
 use crate::testing::{OnCreate, OnSubmit, World, identity, plan, slice};
 
 fn later(plan: Plan, seconds: i64) -> Plan {
@@ -276,6 +278,30 @@ mod answers {
         world.cloud.succeed(0);
         assert!(engine.advance().await.unwrap().finished, "and then nothing is left to do");
         assert_eq!(world.cloud.sent(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn expired_credentials_end_the_step_and_cost_no_try() {
+        let world = World::new();
+        world.cloud.script([OnSubmit::Accepted, OnSubmit::SignedOut]);
+        let mut days = plan(1..=9);
+        days.retry = RetryPolicy { app: 0, spot: 0, start: 0 };
+        days.job.idempotent = Idempotent::No;
+        let mut engine = world.adopted(&days).await;
+        let error = engine.advance().await.unwrap_err();
+        assert!(matches!(&error, BookError::Port(e) if e.kind == ErrorKind::Credentials), "{error}");
+        let ledger = world.ledger().await;
+        assert!(matches!(states(&ledger, 1)[..], [TryState::Live(_)]), "what was accepted is written down");
+        assert!((2..=9).all(|of| matches!(states(&ledger, of)[..], [TryState::Withdrawn(_)])));
+        assert!(ledger.stopped().is_none());
+        assert_eq!(world.cloud.sent(), 2, "the others are not sent");
+
+        world.engine().await.advance().await.unwrap();
+        let ledger = world.ledger().await;
+        let again =
+            |of: &u32| matches!(states(&ledger, *of)[..], [TryState::Withdrawn(_), TryState::Live(_)]);
+        assert!((2..=9).all(|of| again(&of)), "as if nothing had happened");
+        assert_eq!((world.cloud.sent(), world.cloud.jobs().len()), (10, 9));
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,6 +20,7 @@ pub(crate) enum OnSubmit {
     Refused(&'static str),
     Throttled,
     NotSent,
+    SignedOut,
     /// It arrives and can be seen after this time, but the answer is lost.
     AnswerLost(Duration),
     /// It is lost on the way.
@@ -293,6 +294,9 @@ impl Queue for FakeCloud {
             OnSubmit::Refused(why) => Sent::Refused { why: why.to_owned() },
             OnSubmit::Throttled => Sent::Throttled,
             OnSubmit::NotSent => Sent::NotSent { why: "the clock jumped".to_owned() },
+            OnSubmit::SignedOut => {
+                Sent::SignedOut { error: PortError::new(ErrorKind::Credentials, "the token is expired") }
+            }
             OnSubmit::AnswerLost(visible_after) => {
                 self.arrive(submission, visible_after);
                 Sent::Unknown { why: "connection reset".to_owned() }

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use batch_support::{Rig, attempts, config, text};
+use batch_support::{Rig, attempts, config, skip, text};
 use dayfill_local::{Batch, Limits, OpenError, Runner};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ fn image() -> Option<&'static str> {
     match BUILT.get_or_init(build) {
         Ok(()) => Some(IMAGE),
         Err(why) => {
-            eprintln!("skipped: {why}");
+            skip(why);
             None
         }
     }

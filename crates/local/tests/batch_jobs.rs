@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use batch_support::{Rig, attempts, processes_of, text};
+use batch_support::{Rig, attempts, processes_of, skip, text};
 use dayfill_local::{Batch, LimitMeans, Limits, OpenError};
 use serde_json::json;
 
@@ -121,7 +121,7 @@ async fn with_cgroups() -> Option<Rig> {
     config.limit = LimitMeans::Cgroup;
     match Batch::open(config) {
         Err(OpenError::Cgroup(why)) => {
-            eprintln!("skipped: {why}");
+            skip(&why.to_string());
             return None;
         }
         other => other.unwrap().shutdown().await,

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Barrier;
 use std::time::Instant;
 
-use lake_support::{Engine, Reply, files_below, with_bucket};
+use lake_support::{Engine, Reply, files_below, skip, with_bucket};
 
 #[test]
 fn what_is_put_is_read_again_with_all_it_carried() {
@@ -353,7 +353,7 @@ fn a_mounted_folder_is_a_bucket_and_may_be_read_only() {
     assert_eq!(fs::read_dir(data.path()).unwrap().count(), 2, "only the object is added");
     fs::set_permissions(data.path(), fs::Permissions::from_mode(0o555)).unwrap();
     if fs::write(data.path().join("probe"), "").is_ok() {
-        eprintln!("skipped: permissions do not bind this user");
+        skip("permissions do not bind this user");
         return;
     }
     assert_eq!(engine.put("/data/newer", "x").error(), (403, "AccessDenied".into()));

@@ -285,7 +285,7 @@ mod answers {
         let world = World::new();
         world.cloud.script([OnSubmit::Accepted, OnSubmit::SignedOut]);
         let mut days = plan(1..=9);
-        days.retry = RetryPolicy { app: 0, spot: 0, start: 0 };
+        days.retry = RetryPolicy { app: 0, spot: 0, start: 0, ..RetryPolicy::default() };
         days.job.idempotent = Idempotent::No;
         let mut engine = world.adopted(&days).await;
         let error = engine.advance().await.unwrap_err();

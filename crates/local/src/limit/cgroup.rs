@@ -234,7 +234,7 @@ mod tests {
             Err(why) => {
                 use std::io::Write as _;
                 // Past the harness, which keeps what `eprintln!` says to itself.
-                let _ = writeln!(std::io::stderr(), "skipped: {why}");
+                let _ = writeln!(io::stderr(), "skipped: {why}");
                 return;
             }
         };

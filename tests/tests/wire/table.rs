@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 const TABLE: &str = include_str!("../../../docs/exactly-once.md");
-const MODULES: [(&str, &str); 8] = [
+const MODULES: [(&str, &str); 10] = [
     ("answers", include_str!("answers.rs")),
     ("clocks", include_str!("clocks.rs")),
     ("doubles", include_str!("doubles.rs")),
     ("killed", include_str!("killed.rs")),
     ("lists", include_str!("lists.rs")),
+    ("snapshots", include_str!("snapshots.rs")),
     ("store", include_str!("store.rs")),
     ("suspended", include_str!("suspended.rs")),
     ("together", include_str!("together.rs")),
+    ("writers", include_str!("writers.rs")),
 ];
 
 #[test]

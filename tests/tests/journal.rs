@@ -244,3 +244,46 @@ fn two_submits_of_one_plan_at_once_load_every_day_once() {
     sandbox.outputs_are_right(&partitions);
     sandbox.no_orphans();
 }
+
+#[test]
+fn two_processes_write_in_turns_and_at_once_and_a_snapshot_tells_what_the_segments_do() {
+    let sandbox = sandbox!();
+    sandbox.fill(&["condor"], 2);
+    sandbox.backfill(0);
+    let before = segments(&sandbox.state()).len();
+    let each = 60;
+    let says = |n: u32| if n.is_multiple_of(2) { "done" } else { "failed" };
+    // Each has a day of its own, which it finds marked as it left it.
+    let mark = |day: &str| {
+        for n in 1..=each {
+            let (only, reason) = (format!("condor/2018-10-{day}"), format!("{day} {n}"));
+            let args = ["mark", "backfill.yaml", says(n), "--only", &only, "--reason", &reason, "--yes"];
+            sandbox.run(&args).ended(0);
+        }
+    };
+    std::thread::scope(|scope| {
+        ["01", "02"].map(|day| scope.spawn(move || mark(day))).map(|t| t.join().unwrap())
+    });
+
+    let facts = sandbox.facts();
+    assert_eq!(facts.segments, before + 2 * each as usize);
+    for day in ["01", "02"] {
+        let told =
+            facts.of("marked").into_iter().filter(|m| m["partition"] == format!("condor/2018-10-{day}"));
+        let told: Vec<(String, String)> =
+            told.map(|m| (m["mark"].to_string(), m["reason"].to_string())).collect();
+        let all = (1..=each).map(|n| (format!("\"{}\"", says(n)), format!("\"{day} {n}\"")));
+        assert_eq!(told, all.collect::<Vec<_>>());
+    }
+
+    let snapshot = sandbox.state().join("snapshot.json");
+    let explained =
+        |day: &str| sandbox.run(&["explain", "backfill.yaml", &format!("condor/2018-10-{day}")]).ended(0).out;
+    let all = || (sandbox.status(), explained("01"), explained("02"));
+    let kept = fs::read(&snapshot).unwrap();
+    let told = all();
+    assert_eq!(fs::read(&snapshot).unwrap(), kept, "who only reads keeps none");
+    fs::remove_file(&snapshot).unwrap();
+    assert_eq!(all(), told);
+    assert!(!snapshot.exists(), "who only reads keeps none");
+}

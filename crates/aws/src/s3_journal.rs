@@ -24,10 +24,11 @@ const READERS: usize = 16;
 /// How often a write is sent before it counts as failed, and a read before its body does.
 const ATTEMPTS: u32 = 8;
 
-/// A journal at `{prefix}/journal/0000000000000042.jsonl` and `{prefix}/plans/{digest}.json` of a bucket.
+/// A journal at `{prefix}/journal/0000000000000042.jsonl`, `{prefix}/plans/{digest}.json` and `{prefix}/snapshot.json`
+/// of a bucket.
 ///
-/// Every object is created by a PutObject with `If-None-Match: *`, so a number has one content for ever, whoever
-/// races for it. The store must honour that condition, as S3 does.
+/// Every object but the snapshot is created by a PutObject with `If-None-Match: *`, so a number has one content for
+/// ever, whoever races for it. The store must honour that condition, as S3 does.
 #[derive(Clone)]
 pub struct S3Journal {
     client: Client,
@@ -59,6 +60,10 @@ impl S3Journal {
 
     fn plan_key(&self, digest: &str) -> String {
         self.key(&format!("plans/{digest}.json"))
+    }
+
+    fn snapshot_key(&self) -> String {
+        self.key("snapshot.json")
     }
 
     fn asked(&self, verb: &str, key: &str, permission: &str) -> Asked<'_> {
@@ -144,7 +149,6 @@ impl S3Journal {
         let mut attempt = 0;
         loop {
             let clock = ServiceClock::default();
-            let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
             let put = self
                 .client
                 .put_object()
@@ -154,7 +158,7 @@ impl S3Journal {
                 .body(ByteStream::from(bytes.to_vec()))
                 .customize()
                 .interceptor(clock.clone())
-                .config_override(once)
+                .config_override(once())
                 .send()
                 .await;
             attempt += 1;
@@ -179,6 +183,11 @@ impl S3Journal {
         let undated = || PortError::new(ErrorKind::Other, format!("cannot {}: there is none", asked.doing));
         head.last_modified().and_then(timestamp).ok_or_else(undated)
     }
+}
+
+/// Without the SDK's own retries.
+fn once() -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled())
 }
 
 fn status(error: &SdkError<PutObjectError>) -> Option<u16> {
@@ -232,6 +241,19 @@ impl Journal for S3Journal {
 
     async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, PortError> {
         self.read(&self.plan_key(digest)).await
+    }
+
+    async fn keep_snapshot(&self, bytes: &[u8]) -> Result<(), PortError> {
+        let key = self.snapshot_key();
+        let put = self.client.put_object().bucket(&self.bucket).key(&key);
+        let put = put.body(ByteStream::from(bytes.to_vec())).customize();
+        // Whoever waits for it has better things to do than to try again.
+        let kept = put.config_override(once()).send().await;
+        kept.map(|_| ()).map_err(|e| port_error(&e, &self.asked("write", &key, "s3:PutObject")))
+    }
+
+    async fn snapshot(&self) -> Result<Option<Vec<u8>>, PortError> {
+        self.read(&self.snapshot_key()).await
     }
 
     async fn now(&self) -> Result<DateTime<Utc>, PortError> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::fact::{Ended, Fact, Identity, Intended, LiveStatus, Mark, Outcome};
@@ -14,12 +15,14 @@ use crate::plan::PlanDigest;
 
 use self::slice::wait_kind;
 
+mod kept;
 mod slice;
 
+pub use kept::FOLD_VERSION;
 pub use slice::{Loaded, SliceRecord, Standing, Try, TryState, Verdict};
 
 /// Where and when a fact was stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// Number of the segment.
     pub segment: u64,
@@ -30,7 +33,7 @@ pub struct Stamp {
 }
 
 /// A plan that was submitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adoption {
     /// Which plan.
     pub digest: PlanDigest,
@@ -41,7 +44,7 @@ pub struct Adoption {
 }
 
 /// Why nothing more is submitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
     /// In words.
     pub why: String,
@@ -77,7 +80,7 @@ pub enum FoldError {
 }
 
 /// Who the backfill is, from its first fact.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// Distinguishes this backfill from any other of its name.
     pub uuid: Uuid,
@@ -87,12 +90,14 @@ pub struct Opened {
     pub identity: Identity,
 }
 
-/// All state of a backfill.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// All state of a backfill. A change to it, or to what the fold makes of a fact, raises [`FOLD_VERSION`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "kept::Kept")]
 pub struct Ledger {
     opened: Option<Opened>,
     adoptions: Vec<Adoption>,
     slices: BTreeMap<SliceId, SliceRecord>,
+    #[serde(skip_serializing)]
     names: HashMap<JobName, (SliceId, usize)>,
     stop: Option<Stop>,
     facts: u64,

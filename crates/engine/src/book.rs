@@ -8,8 +8,13 @@ use dayfill_core::ledger::{FoldError, Ledger, Stamp};
 use dayfill_core::plan::{Plan, PlanDigest, PlanFileError};
 use uuid::Uuid;
 
-use crate::ports::{Clock, Created, Journal, PortError, StoredSegment};
-use crate::segment::{self, SegmentError};
+use crate::ports::{Clock, Created, ErrorKind, Journal, PortError, StoredSegment};
+use crate::segment::{self, Header, SegmentError};
+use crate::snapshot::{self, Snapshot};
+
+/// A snapshot is kept once it spares a start so many segments: reading one costs a request, keeping one costs a request
+/// with the whole ledger in it.
+const EVERY: u64 = 100;
 
 /// A journal that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -73,14 +78,59 @@ pub struct Book {
     ledger: Ledger,
     plans: Plans,
     next: u64,
+    /// The header of the newest segment that was read.
+    last: Option<Header>,
+    /// The newest segment of which this book has read a snapshot, or tried to keep one.
+    kept: u64,
+    every: u64,
 }
 
 impl Book {
-    /// Reads the journal whole.
+    /// Reads the journal: from its snapshot on, or whole where there is none that fits it.
     pub async fn open(journal: Arc<dyn Journal>, clock: Arc<dyn Clock>) -> Result<Self, BookError> {
-        let mut book = Self { journal, clock, ledger: Ledger::default(), plans: Plans::new(), next: 1 };
-        book.refresh().await?;
+        Self::open_every(journal, clock, EVERY).await
+    }
+
+    /// The same, with a snapshot after so many segments.
+    pub(crate) async fn open_every(
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        every: u64,
+    ) -> Result<Self, BookError> {
+        let (ledger, plans) = (Ledger::default(), Plans::new());
+        let mut book = Self { journal, clock, ledger, plans, next: 1, last: None, kept: 0, every };
+        let stored = match book.resume().await? {
+            Some(rest) => rest,
+            None => book.journal.segments(1).await?,
+        };
+        book.read_all(stored).await?;
         Ok(book)
+    }
+
+    /// Takes over the snapshot, if there is one and the journal has its last segment, and returns the segments after
+    /// that one. A snapshot that cannot be used is as good as none: the segments tell all that it could.
+    async fn resume(&mut self) -> Result<Option<Vec<StoredSegment>>, BookError> {
+        let kept = self.journal.snapshot().await.or_else(|e| match e.kind {
+            // Then neither are the segments to be had.
+            ErrorKind::Unreachable | ErrorKind::Credentials | ErrorKind::Throttled => Err(e),
+            _ => Ok(None),
+        })?;
+        let Some(Snapshot { last, ledger }) = kept.and_then(|bytes| snapshot::read(&bytes)) else {
+            return Ok(None);
+        };
+        let mut stored = self.journal.segments(last.segment).await?;
+        let fits = |s: &StoredSegment| {
+            s.number == last.segment && segment::read(s.number, &s.bytes).is_ok_and(|(h, _)| h == last)
+        };
+        if !stored.first().is_some_and(fits) {
+            return Ok(None);
+        }
+        stored.remove(0);
+        self.ledger = ledger;
+        self.next = last.segment + 1;
+        self.kept = last.segment;
+        self.last = Some(last);
+        Ok(Some(stored))
     }
 
     /// All state, as of the last read or write.
@@ -110,8 +160,13 @@ impl Book {
 
     /// Reads what others have written since.
     pub async fn refresh(&mut self) -> Result<(), BookError> {
-        for stored in self.journal.segments(self.next).await? {
-            self.read(stored)?;
+        let stored = self.journal.segments(self.next).await?;
+        self.read_all(stored).await
+    }
+
+    async fn read_all(&mut self, stored: Vec<StoredSegment>) -> Result<(), BookError> {
+        for one in stored {
+            self.read(one)?;
         }
         self.load_plans().await
     }
@@ -126,7 +181,9 @@ impl Book {
         let stamp =
             Stamp { segment: stored.number, written_at: header.written_at, stored_at: stored.stored_at };
         self.fold(facts, stamp)?;
-        Ok(header.nonce)
+        let nonce = header.nonce;
+        self.last = Some(header);
+        Ok(nonce)
     }
 
     fn fold(&mut self, facts: Vec<Fact>, stamp: Stamp) -> Result<(), BookError> {
@@ -144,6 +201,18 @@ impl Book {
     /// written upon a ledger other than the one it was made from. No facts, no segment. Returns whether any were
     /// written.
     pub async fn append(
+        &mut self,
+        decide: impl FnMut(&Ledger, &Plans) -> Vec<Fact> + Send,
+    ) -> Result<bool, BookError> {
+        let written = self.append_in_haste(decide).await?;
+        if written {
+            self.keep_snapshot().await;
+        }
+        Ok(written)
+    }
+
+    /// The same for facts that have to be acted upon soon: a snapshot that is due is left to the next append.
+    pub(crate) async fn append_in_haste(
         &mut self,
         mut decide: impl FnMut(&Ledger, &Plans) -> Vec<Fact> + Send,
     ) -> Result<bool, BookError> {
@@ -171,6 +240,16 @@ impl Book {
             if own {
                 return Ok(true);
             }
+        }
+    }
+
+    /// Keeps a snapshot if one is due. The segments are the truth, so it is no matter whether that succeeds, and it is
+    /// not tried again before the next is due: a store that refuses would be asked at every append.
+    async fn keep_snapshot(&mut self) {
+        let Some(last) = self.last.as_ref().filter(|l| l.segment >= self.kept + self.every) else { return };
+        self.kept = last.segment;
+        if let Ok(bytes) = snapshot::write(last, &self.ledger) {
+            let _ = self.journal.keep_snapshot(&bytes).await;
         }
     }
 

@@ -8,6 +8,7 @@ pub mod event;
 pub mod observe;
 pub mod ports;
 pub mod segment;
+pub mod snapshot;
 pub mod submit;
 #[cfg(test)]
 mod testing;

@@ -261,7 +261,7 @@ pub struct StoredSegment {
     pub stored_at: DateTime<Utc>,
 }
 
-/// The place that segments and adopted plans are kept in.
+/// The place that segments, adopted plans and a snapshot are kept in.
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// The segments from this number on, in order.
@@ -275,6 +275,12 @@ pub trait Journal: Send + Sync {
 
     /// The plan of this digest.
     async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, PortError>;
+
+    /// Keeps a snapshot in place of the one before. Readers see the one or the other; of two writers the later stays.
+    async fn keep_snapshot(&self, bytes: &[u8]) -> Result<(), PortError>;
+
+    /// The snapshot that was kept last.
+    async fn snapshot(&self) -> Result<Option<Vec<u8>>, PortError>;
 
     /// The store's clock.
     async fn now(&self) -> Result<DateTime<Utc>, PortError>;

@@ -110,7 +110,7 @@ pub fn read(number: u64, bytes: &[u8]) -> Result<(Header, Vec<Fact>), SegmentErr
     Ok((header, facts?))
 }
 
-fn checksum(body: &[u8]) -> String {
+pub(crate) fn checksum(body: &[u8]) -> String {
     hex(&Sha256::digest(body))
 }
 

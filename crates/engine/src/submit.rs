@@ -162,7 +162,7 @@ impl Engine {
             let mut batch = Vec::new();
             let written = self
                 .book
-                .append(|ledger, plans| {
+                .append_in_haste(|ledger, plans| {
                     batch = intents(decide(ledger, plans, pace, now), ledger, plans, most);
                     batch.iter().map(|(intended, _)| Fact::Intended(intended.clone())).collect()
                 })

@@ -24,6 +24,9 @@ use crate::event::{Event, Reporter};
 use crate::ports::{Clock, Journal, Queue};
 use crate::submit::{Adoption, adopt};
 
+/// Engines of a [`World`] keep a snapshot after so many segments, so that all their tests go through some.
+const EVERY: u64 = 3;
+
 mod chance;
 mod cloud;
 mod journal;
@@ -130,7 +133,7 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::new(PausedClock::at(self.start, skew));
         let journal: Arc<dyn Journal> = self.journal.clone();
         let queue: Arc<dyn Queue> = self.cloud.clone();
-        let book = Book::open(journal, clock).await.unwrap();
+        let book = Book::open_every(journal, clock, EVERY).await.unwrap();
         Engine::new(book, queue, self.heard.clone())
     }
 
@@ -141,11 +144,19 @@ impl World {
         engine
     }
 
-    /// What anybody would read now.
+    /// What anybody would read now, whether from a snapshot on or from the first segment.
     pub(crate) async fn ledger(&self) -> Ledger {
-        let clock: Arc<dyn Clock> = self.clock.clone();
-        let journal: Arc<dyn Journal> = self.journal.clone();
-        Book::open(journal, clock).await.unwrap().ledger().clone()
+        let read = async || {
+            let (journal, clock): (Arc<dyn Journal>, Arc<dyn Clock>) =
+                (self.journal.clone(), self.clock.clone());
+            Book::open(journal, clock).await.unwrap().ledger().clone()
+        };
+        let by_snapshot = read().await;
+        let snapshot = self.journal.kept_snapshot();
+        self.journal.put_snapshot(None);
+        assert_eq!(read().await, by_snapshot);
+        self.journal.put_snapshot(snapshot);
+        by_snapshot
     }
 
     /// Every day of the plan is done, each by one job that succeeded, and nothing was doubled.

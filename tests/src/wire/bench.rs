@@ -58,7 +58,8 @@ pub struct Bench<'c> {
     pub plan: Plan,
     connection: Connection,
     journal: Arc<dyn Journal>,
-    root: PathBuf,
+    /// The folder that the journal lies in, also where it is reached as S3.
+    pub root: PathBuf,
 }
 
 impl<'c> Bench<'c> {
@@ -93,6 +94,11 @@ impl<'c> Bench<'c> {
             journal,
             root,
         }
+    }
+
+    /// The journal, opened.
+    pub async fn book(&self) -> Book {
+        Book::open(self.journal.clone(), Arc::new(SystemClock::new())).await.unwrap()
     }
 
     /// An engine on a right clock, its plan adopted.

@@ -32,6 +32,10 @@ pub enum Call {
     ReadSegment,
     /// ListObjectsV2 of the segments.
     ListSegments,
+    /// PutObject of a snapshot.
+    WriteSnapshot,
+    /// GetObject of a snapshot.
+    ReadSnapshot,
     /// Any other.
     Other,
 }
@@ -40,11 +44,14 @@ impl Call {
     fn of(request: &Message) -> Self {
         let target = request.target();
         let in_journal = target.contains("/journal/");
+        let of_snapshot = target.contains("/snapshot.json");
         match request.start.split(' ').next() {
             Some("POST") if target == "/v1/submitjob" => Self::SubmitJob,
             Some("POST") if target == "/v1/listjobs" => Self::ListJobs,
             Some("POST") if target == "/v1/describejobs" => Self::DescribeJobs,
             Some("POST") if target == "/v1/terminatejob" => Self::TerminateJob,
+            Some("PUT") if of_snapshot => Self::WriteSnapshot,
+            Some("GET") if of_snapshot => Self::ReadSnapshot,
             Some("PUT") if in_journal => Self::WriteSegment,
             Some("GET") if target.contains("list-type=2") && target.contains("journal") => Self::ListSegments,
             Some("GET") if in_journal => Self::ReadSegment,
@@ -134,6 +141,11 @@ impl Proxy {
     /// How many calls of this kind have come.
     pub fn count(&self, call: Call) -> u64 {
         self.shared.state.lock().unwrap().counts.get(&call).copied().unwrap_or_default()
+    }
+
+    /// How many calls of each kind have come.
+    pub fn counts(&self) -> BTreeMap<Call, u64> {
+        self.shared.state.lock().unwrap().counts.clone()
     }
 
     /// How many SubmitJob requests came, by the name of the job.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 const TABLE: &str = include_str!("../../../docs/exactly-once.md");
-const MODULES: [(&str, &str); 10] = [
+const MODULES: [(&str, &str); 11] = [
     ("answers", include_str!("answers.rs")),
     ("clocks", include_str!("clocks.rs")),
     ("credentials", include_str!("credentials.rs")),
@@ -11,9 +11,11 @@ const MODULES: [(&str, &str); 10] = [
     ("killed", include_str!("killed.rs")),
     ("lists", include_str!("lists.rs")),
     ("shapes", include_str!("shapes.rs")),
+    ("snapshots", include_str!("snapshots.rs")),
     ("store", include_str!("store.rs")),
     ("suspended", include_str!("suspended.rs")),
     ("together", include_str!("together.rs")),
+    ("writers", include_str!("writers.rs")),
 ];
 
 #[test]

@@ -24,8 +24,9 @@ impl Bucket {
         let mut objects = self.0.lock().unwrap();
         match method {
             "PUT" => {
-                assert_eq!(request.header("if-none-match"), Some("*"));
-                if objects.contains_key(&key) {
+                let if_absent = request.header("if-none-match");
+                assert_eq!(if_absent, (!key.ends_with("snapshot.json")).then_some("*"));
+                if if_absent.is_some() && objects.contains_key(&key) {
                     return dated(412, "<Error><Code>PreconditionFailed</Code></Error>".into());
                 }
                 objects.insert(key, request.body.clone());
@@ -167,6 +168,27 @@ async fn a_plan_is_kept_once_and_missing_is_no_error() {
     journal.keep_plan("abc", b"plan").await.unwrap();
     assert_eq!(journal.plan("abc").await.unwrap().unwrap(), b"plan");
     assert_eq!(kept.0.lock().unwrap().keys().collect::<Vec<_>>(), ["dayfill/td-audit/plans/abc.json"]);
+}
+
+#[tokio::test]
+async fn a_snapshot_takes_the_place_of_the_one_before() {
+    let bucket = Bucket::default();
+    let kept = bucket.clone();
+    let server = Server::start(move |_, r| bucket.answer(r)).await;
+    let journal = journal(&server).await;
+    assert_eq!(journal.snapshot().await.unwrap(), None);
+    for content in ["one", "another"] {
+        journal.keep_snapshot(content.as_bytes()).await.unwrap();
+        assert_eq!(journal.snapshot().await.unwrap().unwrap(), content.as_bytes());
+    }
+    assert_eq!(kept.0.lock().unwrap().keys().collect::<Vec<_>>(), ["dayfill/td-audit/snapshot.json"]);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_kept_is_not_tried_again() {
+    let server = Server::start(|_, _| Reply::xml(503, "<Error><Code>SlowDown</Code></Error>")).await;
+    let error = journal(&server).await.keep_snapshot(b"one").await.unwrap_err();
+    assert_eq!((error.kind, server.asked().len()), (ErrorKind::Throttled, 1));
 }
 
 #[tokio::test]

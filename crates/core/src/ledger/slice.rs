@@ -1,6 +1,7 @@
 //! What is known of one slice.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::Stamp;
 use crate::fact::{Ended, Intended, LiveStatus, Outcome};
@@ -9,7 +10,7 @@ use crate::job::JobName;
 use crate::measure::Fingerprint;
 
 /// One job of a slice, from its intent to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Try {
     /// What was intended.
     pub intended: Intended,
@@ -38,7 +39,8 @@ pub struct Try {
 }
 
 /// Where a try stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TryState {
     /// Written down, not known to be sent.
     Intended,
@@ -136,7 +138,7 @@ pub(super) fn wait_kind(reason: Option<&str>) -> Option<&str> {
 }
 
 /// The last time a slice was loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// Which load it was.
     pub load: u32,
@@ -149,7 +151,8 @@ pub struct Loaded {
 }
 
 /// What a slice has come to, until it is intended anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Loaded.
     Done {
@@ -204,7 +207,7 @@ impl Verdict {
 }
 
 /// What is known of one slice.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SliceRecord {
     /// All tries of all loads, oldest first.
     pub tries: Vec<Try>,

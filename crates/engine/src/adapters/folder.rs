@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::ports::{Created, ErrorKind, Journal, PortError, StoredSegment};
 
-/// A journal in a folder: `journal/0000000000000042.jsonl` and `plans/{digest}.json`.
+/// A journal in a folder: `journal/0000000000000042.jsonl`, `plans/{digest}.json` and `snapshot.json`.
 ///
 /// A segment is written to a temporary file, synced, and linked to its number: `link(2)` fails where the number is
 /// taken, so a number has one content for ever and no reader sees half of it. The store's clock is the file system's.
@@ -27,6 +27,10 @@ impl FolderJournal {
 
     fn segment_path(&self, number: u64) -> PathBuf {
         self.root.join("journal").join(format!("{number:016}.jsonl"))
+    }
+
+    fn snapshot_path(&self) -> PathBuf {
+        self.root.join("snapshot.json")
     }
 
     /// Writes `bytes` to `target` only if there is no such file.
@@ -50,6 +54,18 @@ impl FolderJournal {
         removed?;
         File::open(folder)?.sync_all()?;
         Ok(stored)
+    }
+
+    /// Writes `bytes` to `target` in place of what is there. Not synced: what a crash may leave of a snapshot does not
+    /// match its checksum.
+    fn replace_file(&self, target: &Path, bytes: &[u8]) -> io::Result<()> {
+        let temporary = self.root.join(format!(".{}.tmp", Uuid::new_v4()));
+        let replaced = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, target));
+        if replaced.is_err() {
+            // What cannot be written may not be there to be removed, either.
+            let _ = fs::remove_file(&temporary);
+        }
+        replaced
     }
 
     fn read_segments(&self, from: u64) -> io::Result<Vec<StoredSegment>> {
@@ -108,6 +124,14 @@ impl FolderJournal {
     }
 }
 
+fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 #[async_trait]
 impl Journal for FolderJournal {
     async fn segments(&self, from: u64) -> Result<Vec<StoredSegment>, PortError> {
@@ -129,12 +153,16 @@ impl Journal for FolderJournal {
 
     async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, PortError> {
         let target = self.root.join("plans").join(format!("{digest}.json"));
-        let read = move |_: &Self| match fs::read(&target) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        };
-        self.run("read the plan in", read).await
+        self.run("read the plan in", move |_| read_file(&target)).await
+    }
+
+    async fn keep_snapshot(&self, bytes: &[u8]) -> Result<(), PortError> {
+        let bytes = bytes.to_vec();
+        self.run("keep a snapshot in", move |j| j.replace_file(&j.snapshot_path(), &bytes)).await
+    }
+
+    async fn snapshot(&self) -> Result<Option<Vec<u8>>, PortError> {
+        self.run("read the snapshot in", |j| read_file(&j.snapshot_path())).await
     }
 
     async fn now(&self) -> Result<DateTime<Utc>, PortError> {
@@ -186,7 +214,22 @@ mod tests {
         let journal = FolderJournal::new(dir.path().join("none/such"));
         assert_eq!(journal.segments(1).await.unwrap(), []);
         assert_eq!(journal.plan("abc").await.unwrap(), None);
+        assert_eq!(journal.snapshot().await.unwrap(), None);
         assert!(!dir.path().join("none").exists(), "reading creates nothing");
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_takes_the_place_of_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = FolderJournal::new(dir.path());
+        for content in ["a longer one", "one"] {
+            journal.keep_snapshot(content.as_bytes()).await.unwrap();
+            assert_eq!(journal.snapshot().await.unwrap().unwrap(), content.as_bytes());
+        }
+        fs::remove_file(dir.path().join("snapshot.json")).unwrap();
+        fs::create_dir(dir.path().join("snapshot.json")).unwrap();
+        assert!(journal.keep_snapshot(b"one").await.is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[tokio::test]

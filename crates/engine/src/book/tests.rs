@@ -4,6 +4,8 @@ use super::*;
 use crate::ports::ErrorKind;
 use crate::testing::{OnCreate, World, opened, plan};
 
+mod snapshots;
+
 fn stopped(why: &str) -> Fact {
     Fact::Stopped { why: why.to_owned() }
 }

@@ -1,6 +1,7 @@
 //! A journal in memory.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -33,6 +34,9 @@ pub(crate) struct MemoryJournal {
     chance: Arc<Chance>,
     segments: Mutex<BTreeMap<u64, StoredSegment>>,
     plans: Mutex<BTreeMap<String, Vec<u8>>>,
+    snapshot: Mutex<Option<Vec<u8>>>,
+    refuses_snapshots: AtomicBool,
+    snapshots_tried: AtomicU32,
     script: Mutex<VecDeque<OnCreate>>,
     skew: Mutex<TimeDelta>,
 }
@@ -45,6 +49,9 @@ impl MemoryJournal {
             chance,
             segments: Mutex::default(),
             plans: Mutex::default(),
+            snapshot: Mutex::default(),
+            refuses_snapshots: AtomicBool::new(false),
+            snapshots_tried: AtomicU32::new(0),
             script: Mutex::default(),
             skew: Mutex::new(TimeDelta::zero()),
         }
@@ -100,6 +107,24 @@ impl MemoryJournal {
 
     pub(crate) fn plans(&self) -> usize {
         lock(&self.plans).len()
+    }
+
+    pub(crate) fn put_snapshot(&self, bytes: Option<Vec<u8>>) {
+        *lock(&self.snapshot) = bytes;
+    }
+
+    pub(crate) fn kept_snapshot(&self) -> Option<Vec<u8>> {
+        lock(&self.snapshot).clone()
+    }
+
+    /// From now on no snapshot is kept.
+    pub(crate) fn refuse_snapshots(&self) {
+        self.refuses_snapshots.store(true, Ordering::Relaxed);
+    }
+
+    /// How often one was to be kept.
+    pub(crate) fn snapshots_tried(&self) -> u32 {
+        self.snapshots_tried.load(Ordering::Relaxed)
     }
 
     fn create_now(&self, number: u64, bytes: &[u8]) -> Created {
@@ -166,6 +191,23 @@ impl Journal for MemoryJournal {
     async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, PortError> {
         self.chance.delay().await;
         Ok(lock(&self.plans).get(digest).cloned())
+    }
+
+    async fn keep_snapshot(&self, bytes: &[u8]) -> Result<(), PortError> {
+        self.snapshots_tried.fetch_add(1, Ordering::Relaxed);
+        self.crash.point().await;
+        self.chance.delay().await;
+        if self.refuses_snapshots.load(Ordering::Relaxed) || self.chance.once_in(5) {
+            return Err(PortError::new(ErrorKind::Denied, "cannot keep a snapshot"));
+        }
+        self.put_snapshot(Some(bytes.to_vec()));
+        self.crash.point().await;
+        Ok(())
+    }
+
+    async fn snapshot(&self) -> Result<Option<Vec<u8>>, PortError> {
+        self.chance.delay().await;
+        Ok(self.kept_snapshot())
     }
 
     async fn now(&self) -> Result<DateTime<Utc>, PortError> {

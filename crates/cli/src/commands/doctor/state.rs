@@ -199,6 +199,14 @@ mod tests {
             Ok(None)
         }
 
+        async fn keep_snapshot(&self, _: &[u8]) -> Result<(), PortError> {
+            Ok(())
+        }
+
+        async fn snapshot(&self) -> Result<Option<Vec<u8>>, PortError> {
+            Ok(None)
+        }
+
         async fn now(&self) -> Result<DateTime<Utc>, PortError> {
             Ok(DateTime::UNIX_EPOCH)
         }

@@ -24,11 +24,13 @@ use crate::event::{Event, Reporter};
 use crate::ports::{Clock, Journal, Queue};
 use crate::submit::{Adoption, adopt};
 
+mod bucket;
 mod chance;
 mod cloud;
 mod journal;
 mod source;
 
+pub(crate) use bucket::Bucket;
 pub(crate) use chance::{Chance, Crash};
 pub(crate) use cloud::{FakeCloud, FakeJob, Life, OnSubmit};
 pub(crate) use journal::{MemoryJournal, OnCreate};
@@ -243,4 +245,17 @@ pub(crate) fn job(of: u32) -> PlannedJob {
         bytes: 1000,
         fingerprint: measure.fingerprint,
     }
+}
+
+/// A plan for so many days in a row, all of which may be in flight at once.
+pub(crate) fn long_plan(days: u32) -> Plan {
+    let mut long = plan([]);
+    long.limits.in_flight = days;
+    let first = NaiveDate::from_ymd_opt(1990, 1, 1).unwrap();
+    let of = |n: u32| PlannedJob {
+        slice: SliceId::whole(PartitionId::new(vec!["condor".to_owned()], first + TimeDelta::days(n.into()))),
+        ..job(1)
+    };
+    long.jobs = (0..days).map(of).collect();
+    long
 }

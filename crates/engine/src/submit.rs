@@ -9,21 +9,24 @@ use dayfill_core::ledger::Ledger;
 use dayfill_core::partition::SliceId;
 use dayfill_core::plan::{Plan, StaleJob, Staleness};
 use dayfill_core::rate::Rate;
-use futures::StreamExt;
-use futures::future::{Either, select};
-use futures::stream::FuturesUnordered;
 use uuid::Uuid;
 
+use self::sender::Sender;
 use crate::advance::Engine;
 use crate::book::{Book, BookError};
-use crate::event::Event;
-use crate::ports::{PortError, Queue, SendBy, Sent};
+use crate::ports::{Queue, SendBy};
 
-/// Submissions under way at once.
-const AT_ONCE: usize = 16;
+mod sender;
 
-/// Intents are stored for at most as many jobs as are sent in this time, so that none waits long for its turn.
-const BATCH: Duration = Duration::from_secs(10);
+/// Intents are stored for at most as many jobs as are sent in this time, so that none waits long for its turn: a rate
+/// that falls to a tenth meanwhile still sends them in time.
+const BATCH: Duration = Duration::from_secs(5);
+
+/// The next batch is written down when no more jobs wait than are sent in this time: that long the journal may take.
+const AHEAD: Duration = Duration::from_secs(1);
+
+/// Requests a second at first.
+const STARTING_RATE: f64 = 10.0;
 
 /// What became of a plan that was submitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,152 +156,58 @@ impl Engine {
     /// Submits all that is due, batch by batch: intents first, then SubmitJob for each, then what became of them.
     /// Where the credentials are not taken it ends with that error, once all that was heard is written down. Returns
     /// whether a job was refused.
+    ///
+    /// The next batch is written down while the last jobs of this one still wait for their turn, with what became of
+    /// those that were sent: a pause for every batch would cost more of the rate than anything else.
     pub(crate) async fn submit_due(&mut self, pace: Pace) -> Result<bool, BookError> {
+        let Self { book, queue, reporter, rate, .. } = self;
+        let clock = book.clock().clone();
+        let mut sender = Sender::new(queue.clone(), clock.clone(), reporter.clone(), rate);
         loop {
             // Counted from before the intents are stored, so that the store's clock never gives less time than ours.
-            let send_by = SendBy::starting_now(self.book.clock().clone(), self.queue.bounds().send_within);
-            let most = self.rate.within(BATCH);
-            let now = self.book.clock().now();
+            let send_by = SendBy::starting_now(clock.clone(), queue.bounds().send_within);
+            // Where nothing gets through, intent upon intent would only fill the journal: the next step tries again.
+            let most = sender.room(BATCH);
+            let is_idle = sender.is_idle();
+            let now = clock.now();
+            let facts = sender.take_facts();
             let mut batch = Vec::new();
-            let written = self
-                .book
-                .append_in_haste(|ledger, plans| {
-                    batch = intents(decide(ledger, plans, pace, now), ledger, plans, most);
-                    batch.iter().map(|(intended, _)| Fact::Intended(intended.clone())).collect()
-                })
-                .await?;
-            if !written {
-                return Ok(false);
+            let append = book.append_in_haste(|ledger, plans| {
+                batch = intents(decide(ledger, plans, pace, now), ledger, plans, most);
+                if batch.is_empty() && !is_idle {
+                    // With the last answers, then.
+                    return Vec::new();
+                }
+                let intended = batch.iter().map(|(intended, _)| Fact::Intended(intended.clone()));
+                still_news(ledger, &facts).into_iter().chain(intended).collect()
+            });
+            let appended = sender.send_during(append).await;
+            if let Err(error) = appended {
+                // What was intended before is sent all the same, and what becomes of it is worth another try.
+                sender.put_back(facts);
+                sender.finish().await;
+                let facts = sender.take_facts();
+                book.append(|ledger, _| still_news(ledger, &facts)).await?;
+                return Err(error);
+            }
+            if batch.is_empty() {
+                if is_idle {
+                    return sender.end().map_err(BookError::from);
+                }
+                sender.put_back(facts);
+                sender.finish().await;
+                continue;
             }
             // A crash from here on is looked up by name, not repeated.
-            let Heard { facts, signed_out } = self.send(batch, &send_by).await;
-            let refused = facts.iter().any(|f| matches!(f, Fact::Refused { .. }));
-            let accepted = facts.iter().any(|f| matches!(f, Fact::Accepted { .. }));
-            self.book.append(|ledger, _| still_news(ledger, &facts)).await?;
-            if let Some(error) = signed_out {
-                return Err(error.into());
-            }
-            // Where nothing gets through, intent upon intent would only fill the journal: the next step tries again.
-            if refused || !accepted {
-                return Ok(refused);
-            }
-        }
-    }
-
-    async fn send(&mut self, batch: Vec<(Intended, Submission)>, send_by: &SendBy) -> Heard {
-        let clock = self.book.clock().clone();
-        let queue = self.queue.clone();
-        let send_after = |pause: Option<Duration>, intended: Intended, submission: Submission| {
-            let (queue, clock) = (queue.clone(), clock.clone());
-            async move {
-                if let Some(pause) = pause {
-                    clock.sleep(pause).await;
-                }
-                let sent = queue.submit(&submission, send_by).await;
-                (intended, submission, sent)
-            }
-        };
-        let mut facts = Vec::with_capacity(batch.len());
-        let mut signed_out = None;
-        let mut under_way = FuturesUnordered::new();
-        let mut waiting = batch.into_iter();
-        let mut turn = clock.sleep(Duration::ZERO);
-        while waiting.len() > 0 || !under_way.is_empty() {
-            // Answers are heard while the next one waits for its turn.
-            let room = waiting.len() > 0 && under_way.len() < AT_ONCE;
-            let answer = match (room, under_way.is_empty()) {
-                (true, true) => {
-                    turn.as_mut().await;
-                    None
-                }
-                (true, false) => match select(turn.as_mut(), under_way.next()).await {
-                    Either::Left(((), _)) => None,
-                    Either::Right((answer, _)) => answer,
-                },
-                (false, _) => under_way.next().await,
-            };
-            let Some((intended, submission, sent)) = answer else {
-                turn = clock.sleep(self.rate.interval());
-                under_way.extend(waiting.next().map(|(i, s)| send_after(None, i, s)));
-                continue;
-            };
-            match sent {
-                Sent::Throttled if !send_by.is_past() => {
-                    let pause = Some(self.slow_down());
-                    under_way.push(send_after(pause, intended, submission));
-                }
-                Sent::SignedOut { error } => {
-                    // Not one of them would fare better, and none of them is to blame.
-                    let unsent = [intended].into_iter().chain(waiting.by_ref().map(|(i, _)| i));
-                    facts.extend(unsent.map(|i| withdrawn(i, &error.what)));
-                    signed_out.get_or_insert(error);
-                }
-                sent => {
-                    let fact = self.outcome(intended, sent);
-                    if let Fact::Refused { .. } = &fact {
-                        // What one was refused for, the others of the batch would be refused for too.
-                        let why = "another job of the batch was refused";
-                        facts.extend(waiting.by_ref().map(|(i, _)| withdrawn(i, why)));
-                    }
-                    facts.push(fact);
-                }
-            }
-        }
-        Heard { facts, signed_out }
-    }
-
-    fn slow_down(&mut self) -> Duration {
-        self.rate.throttled();
-        self.reporter.hear(Event::Throttled { per_second: self.rate.per_second().ceil() as u64 });
-        self.rate.interval() * AT_ONCE as u32
-    }
-
-    fn outcome(&mut self, intended: Intended, sent: Sent) -> Fact {
-        let name = intended.name;
-        match sent {
-            Sent::Accepted { job_id } => {
-                self.rate.accepted();
-                let (slice, memory_mib) = (intended.slice, intended.memory_mib);
-                self.reporter.hear(Event::Submitted {
-                    slice,
-                    r#try: intended.r#try,
-                    memory_mib,
-                    found: false,
-                });
-                Fact::Accepted { name, job_id, found: false }
-            }
-            Sent::Refused { why } => {
-                self.reporter.hear(Event::Warning { what: format!("AWS Batch refused {name}: {why}") });
-                Fact::Refused { name, why }
-            }
-            Sent::Throttled => Fact::Withdrawn { name, why: "throttled until its time was up".to_owned() },
-            Sent::NotSent { why } => Fact::Withdrawn { name, why },
-            Sent::SignedOut { error } => Fact::Withdrawn { name, why: error.what },
-            Sent::Unknown { why } => {
-                let what =
-                    format!("it is not known whether it arrived ({why}); it is looked for by its name");
-                self.reporter.hear(Event::Note { slice: intended.slice, what });
-                Fact::Unknown { name, why }
-            }
+            sender.give(batch, &send_by);
+            sender.send_until_left(AHEAD).await;
         }
     }
 
     /// A rate that begins modestly and is not faster than the service allows.
     pub(crate) fn starting_rate(queue: &dyn Queue) -> Rate {
-        let ceiling = queue.bounds().submits_per_second;
-        Rate::new(ceiling / 2.0, ceiling)
+        Rate::new(STARTING_RATE, queue.bounds().submits_per_second)
     }
-}
-
-/// What came back of a batch.
-struct Heard {
-    facts: Vec<Fact>,
-    /// The credentials were not taken.
-    signed_out: Option<PortError>,
-}
-
-fn withdrawn(intended: Intended, why: &str) -> Fact {
-    Fact::Withdrawn { name: intended.name, why: why.to_owned() }
 }
 
 /// Somebody else may have looked for a job while we waited for its answer: what they found stands.
@@ -315,5 +224,7 @@ fn still_news(ledger: &Ledger, facts: &[Fact]) -> Vec<Fact> {
     facts.iter().filter(is_news).cloned().collect()
 }
 
+#[cfg(test)]
+mod pace_tests;
 #[cfg(test)]
 mod tests;

@@ -27,11 +27,13 @@ use crate::submit::{Adoption, adopt};
 /// Engines of a [`World`] keep a snapshot after so many segments, so that all their tests go through some.
 const EVERY: u64 = 3;
 
+mod bucket;
 mod chance;
 mod cloud;
 mod journal;
 mod source;
 
+pub(crate) use bucket::Bucket;
 pub(crate) use chance::{Chance, Crash};
 pub(crate) use cloud::{FakeCloud, FakeJob, Life, OnSubmit};
 pub(crate) use journal::{MemoryJournal, OnCreate};
@@ -256,4 +258,17 @@ pub(crate) fn job(of: u32) -> PlannedJob {
         bytes: 1000,
         fingerprint: measure.fingerprint,
     }
+}
+
+/// A plan for so many days in a row, all of which may be in flight at once.
+pub(crate) fn long_plan(days: u32) -> Plan {
+    let mut long = plan([]);
+    long.limits.in_flight = days;
+    let first = NaiveDate::from_ymd_opt(1990, 1, 1).unwrap();
+    let of = |n: u32| PlannedJob {
+        slice: SliceId::whole(PartitionId::new(vec!["condor".to_owned()], first + TimeDelta::days(n.into()))),
+        ..job(1)
+    };
+    long.jobs = (0..days).map(of).collect();
+    long
 }

@@ -1,7 +1,7 @@
 //! A queue that does what its script says.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,8 +10,8 @@ use dayfill_core::fact::LiveStatus;
 use dayfill_core::failure::{AttemptEnd, JobEnd};
 use dayfill_core::job::{JobName, Submission};
 
-use super::{Chance, Crash, PausedClock, lock};
-use crate::ports::{Bounds, ErrorKind, FoundJob, PortError, Queue, SeenJob, SeenState, SendBy, Sent};
+use super::{Bucket, Chance, Crash, PausedClock, lock};
+use crate::ports::{Bounds, Clock, ErrorKind, FoundJob, PortError, Queue, SeenJob, SeenState, SendBy, Sent};
 
 /// What becomes of a SubmitJob.
 #[derive(Debug, Clone)]
@@ -111,6 +111,8 @@ pub(crate) struct FakeCloud {
     bounds: Mutex<Bounds>,
     /// How long a SubmitJob takes: half of it on the way there, half on the way back.
     latency: Mutex<Duration>,
+    /// What it allows; none: everything.
+    bucket: Mutex<Option<Bucket>>,
 }
 
 impl FakeCloud {
@@ -132,6 +134,7 @@ impl FakeCloud {
             life: Mutex::new(Life::ByHand),
             bounds: Mutex::new(bounds),
             latency: Mutex::default(),
+            bucket: Mutex::default(),
         }
     }
 
@@ -155,6 +158,15 @@ impl FakeCloud {
 
     pub(crate) fn latency(&self, latency: Duration) {
         *lock(&self.latency) = latency;
+    }
+
+    /// It throttles what `bucket` does not allow.
+    pub(crate) fn allow(&self, bucket: Bucket) {
+        *lock(&self.bucket) = Some(bucket);
+    }
+
+    pub(crate) fn bucket(&self) -> MutexGuard<'_, Option<Bucket>> {
+        lock(&self.bucket)
     }
 
     pub(crate) fn jobs(&self) -> Vec<FakeJob> {
@@ -235,11 +247,13 @@ impl FakeCloud {
     fn arrive(&self, submission: &Submission, visible_after: Duration) -> String {
         let now = self.clock.true_now();
         let mut state = lock(&self.state);
-        state.jobs.iter_mut().for_each(|j| j.live_on(now));
         // The hash of slice and load that every name begins with.
         let prefix: String = submission.name.as_str().chars().take(20).collect();
-        let beside = |j: &FakeJob| j.name.as_str().starts_with(&prefix) && (j.is_live() || j.succeeded());
-        let doubles = u32::from(state.jobs.iter().any(beside));
+        let mut beside = state.jobs.iter_mut().filter(|j| j.name.as_str().starts_with(&prefix));
+        let doubles = u32::from(beside.any(|j| {
+            j.live_on(now);
+            j.is_live() || j.succeeded()
+        }));
         state.doubles += doubles;
         let id = format!("id-{}", state.jobs.len());
         let life = state.lives.pop_front().unwrap_or(*lock(&self.life));
@@ -289,7 +303,9 @@ impl Queue for FakeCloud {
         }
         let latency = *lock(&self.latency);
         tokio::time::sleep(latency / 2).await;
+        let allowed = lock(&self.bucket).as_mut().is_none_or(|b| b.take(self.clock.monotonic()));
         let sent = match next {
+            _ if !allowed => Sent::Throttled,
             OnSubmit::Accepted => Sent::Accepted { job_id: self.arrive(submission, Duration::ZERO) },
             OnSubmit::Refused(why) => Sent::Refused { why: why.to_owned() },
             OnSubmit::Throttled => Sent::Throttled,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -39,6 +40,8 @@ pub(crate) struct MemoryJournal {
     snapshots_tried: AtomicU32,
     script: Mutex<VecDeque<OnCreate>>,
     skew: Mutex<TimeDelta>,
+    /// How long a write takes.
+    latency: Mutex<Duration>,
 }
 
 impl MemoryJournal {
@@ -54,6 +57,7 @@ impl MemoryJournal {
             snapshots_tried: AtomicU32::new(0),
             script: Mutex::default(),
             skew: Mutex::new(TimeDelta::zero()),
+            latency: Mutex::default(),
         }
     }
 
@@ -65,6 +69,10 @@ impl MemoryJournal {
     /// How far the store's clock is ahead.
     pub(crate) fn skew(&self, skew: TimeDelta) {
         *lock(&self.skew) = skew;
+    }
+
+    pub(crate) fn latency(&self, latency: Duration) {
+        *lock(&self.latency) = latency;
     }
 
     fn store_now(&self) -> DateTime<Utc> {
@@ -149,6 +157,8 @@ impl Journal for MemoryJournal {
         let failed = || PortError::new(ErrorKind::Unreachable, "cannot write the journal");
         self.crash.point().await;
         self.chance.delay().await;
+        let latency = *lock(&self.latency);
+        tokio::time::sleep(latency).await;
         let scripted = lock(&self.script).pop_front();
         let created = match scripted {
             Some(OnCreate::Beaten(facts)) => {

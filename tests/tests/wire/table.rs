@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 const TABLE: &str = include_str!("../../../docs/exactly-once.md");
-const MODULES: [(&str, &str); 11] = [
+const MODULES: [(&str, &str); 12] = [
     ("answers", include_str!("answers.rs")),
     ("clocks", include_str!("clocks.rs")),
     ("credentials", include_str!("credentials.rs")),

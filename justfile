@@ -20,3 +20,7 @@ deny:
 # 1,000 jobs of /bin/true through the local engine and through xargs -P2, and the ratio.
 bench-local jobs="1000":
     cargo run --release -p dayfill-local --example bench_jobs {{jobs}}
+
+# How much of what a service allows is used, by dayfill and by three clients beside it: three times so many seconds.
+bench-submit seconds="60":
+    cargo run --release -p dayfill-tests --example bench_submit {{seconds}}

@@ -26,7 +26,7 @@ impl Message {
     }
 
     /// The request after this one on the connection; none where it was closed.
-    pub(super) fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Self>> {
+    pub fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Self>> {
         let Some(mut message) = Self::read_head(stream)? else { return Ok(None) };
         message.read_body(stream, false)?;
         Ok(Some(message))
@@ -118,7 +118,7 @@ impl Message {
     }
 
     /// All bytes, and how many of them are the head.
-    pub(super) fn bytes(&self) -> (Vec<u8>, usize) {
+    pub fn bytes(&self) -> (Vec<u8>, usize) {
         let headers: String = self.headers.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
         let mut bytes = format!("{}\r\n{headers}\r\n", self.start).into_bytes();
         let head = bytes.len();

@@ -11,7 +11,7 @@ use dayfill_core::plan::{
     History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlannedJob, PlannedSource, RunsOn,
     SCHEMA_VERSION,
 };
-use dayfill_core::spec::{Idempotent, Limits, MemoryBounds, RetryPolicy};
+use dayfill_core::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, RetryPolicy};
 use uuid::Uuid;
 
 /// What the jobs run.
@@ -56,6 +56,7 @@ pub fn of(days: u32) -> Plan {
         job: JobTemplate {
             definition: PinnedDefinition { revision: Some(DEFINITION.to_owned()), content: None },
             queue: "spot".to_owned(),
+            fallback_queue: None,
             share_identifier: None,
             vcpus: 1,
             memory: MemoryBounds { start_mib: 128, max_mib: 512 },
@@ -63,6 +64,7 @@ pub fn of(days: u32) -> Plan {
             idempotent: Idempotent::Partition,
             command: Vec::new(),
             environment: BTreeMap::new(),
+            out_of_memory: MemorySigns::default(),
         },
         retry: RetryPolicy::default(),
         limits: Limits { in_flight: days, ..Limits::default() },
@@ -78,7 +80,8 @@ pub fn of(days: u32) -> Plan {
 pub fn submissions(days: u32) -> Vec<Submission> {
     let plan = of(days);
     let submission = |job: &PlannedJob| {
-        let shape = Shape { r#try: 1, memory_mib: job.memory_mib, timeout_s: plan.job.timeout_s };
+        let shape =
+            Shape { r#try: 1, memory_mib: job.memory_mib, timeout_s: plan.job.timeout_s, fallback: false };
         let name = JobName::new(Uuid::nil(), &job.slice, job.load, 1, 0);
         Submission::of(&plan, job, shape, name, DEFINITION.to_owned())
     };

@@ -152,7 +152,7 @@ fn said_by_service(error: &SubmitJobError, status: u16) -> Sent {
         Sent::Throttled
     } else if error::is_signed_out(code) {
         signed_out(said, error::caller_hint(code).unwrap_or(error::SIGN_IN))
-    } else if let Some(hint) = error::caller_hint(code).or_else(|| definition_hint(error.message())) {
+    } else if let Some(hint) = error::caller_hint(code).or_else(|| definition_hint(error)) {
         Sent::Refused { why: format!("{said}; {hint}") }
     } else if error.is_client_exception() || error::refuses_caller(code) {
         Sent::Refused { why: said }
@@ -176,9 +176,11 @@ fn signed_out(said: String, hint: &str) -> Sent {
     Sent::SignedOut { error: PortError::new(ErrorKind::Credentials, what).hint(hint) }
 }
 
-/// What to do where a revision was deregistered after the plan had been submitted. Batch has no code for it.
-fn definition_hint(message: Option<&str>) -> Option<&'static str> {
-    let plain: String = message?.to_lowercase().split_whitespace().collect();
+/// What to do where a revision was deregistered after the plan had been submitted. Batch has no code for it; a text that is
+/// not the service's own says nothing of what was done.
+fn definition_hint(error: &SubmitJobError) -> Option<&'static str> {
+    let message = error.message().filter(|_| error.is_client_exception())?;
+    let plain: String = message.to_lowercase().split_whitespace().collect();
     plain.contains("jobdefinition").then_some("name an active revision in the YAML, or register it anew")
 }
 

@@ -1,7 +1,7 @@
 //! From a YAML file to a plan: what `plan` and `run` share.
 
 use chrono::{DateTime, SubsecRound, Utc};
-use dayfill_aws::JobDefinitions;
+use dayfill_aws::{JobDefinitions, Queues};
 use dayfill_core::doctor;
 use dayfill_core::fact::{Cloud, Identity};
 use dayfill_core::job::{JobName, Shape, Submission};
@@ -34,7 +34,7 @@ pub async fn plan(
     let spec = &backfill.spec;
     let identity = identity(spec, site.cloud.clone());
     check_identity(book.ledger(), &identity)?;
-    check_share(spec, site)?;
+    check_share(spec, site).await?;
     let definition = pin(backfill, site).await?;
     let source = site.source(&backfill.bucket);
     let now = now.trunc_subsecs(0);
@@ -68,9 +68,14 @@ pub fn identity(spec: &Spec, cloud: Cloud) -> Identity {
 }
 
 /// Batch refuses every job of a backfill whose share identifier is not what its queues want.
-fn check_share(spec: &Spec, site: &Site) -> Result<(), Failure> {
-    for (queue, policy) in &site.scheduling_policies {
-        doctor::share(*policy, spec.job().share_identifier()).map_err(|mismatch| {
+async fn check_share(spec: &Spec, site: &Site) -> Result<(), Failure> {
+    let job = spec.job();
+    let mut queues = vec![(job.queue(), site.scheduling_policy)];
+    if let Some(fallback) = job.fallback_queue() {
+        queues.push((fallback, Queues::new(&site.connection).check(fallback).await?.scheduling_policy));
+    }
+    for (queue, policy) in queues {
+        doctor::share(policy, job.share_identifier()).map_err(|mismatch| {
             let what = format!("the job queue {queue} {mismatch}");
             Failure::new(Exit::Usage, what).hint(mismatch.remedy())
         })?;

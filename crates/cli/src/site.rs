@@ -46,9 +46,8 @@ pub struct Site {
     pub connection: Connection,
     /// Where jobs run.
     pub cloud: Cloud,
-    /// The queue and the fallback queue, and whether each has a scheduling policy: if so, every job there must have a share
-    /// identifier, and otherwise none may.
-    pub scheduling_policies: Vec<(String, bool)>,
+    /// The queue has a scheduling policy, so every job must have a share identifier, and otherwise none may.
+    pub scheduling_policy: bool,
     /// The queue.
     pub queue: Arc<dyn Queue>,
     journal: Arc<dyn Journal>,
@@ -72,19 +71,19 @@ impl Site {
     ) -> Result<Self, Failure> {
         let (connection, engine, bounds) = reach(&place.runs_on, jobs).await?;
         let queues = Queues::new(&connection);
-        let look = async |queue: &str| match &place.runs_on {
-            RunsOn::Aws { .. } => queues.check(queue).await,
-            RunsOn::Local { .. } => queues.ensure_local_queue(queue).await,
+        let info = match &place.runs_on {
+            RunsOn::Aws { .. } => queues.check(queue).await?,
+            RunsOn::Local { .. } => queues.ensure_local_queue(queue).await?,
         };
-        let info = look(queue).await?;
-        let mut scheduling_policies = vec![(queue.to_owned(), info.scheduling_policy)];
-        if let Some(fallback) = fallback {
-            scheduling_policies.push((fallback.to_owned(), look(fallback).await?.scheduling_policy));
+        // On AWS it is looked at when a plan is made: without it jobs on the first queue are watched all the same.
+        if let (Some(fallback), RunsOn::Local { .. }) = (fallback, &place.runs_on) {
+            queues.ensure_local_queue(fallback).await?;
         }
         let cloud = cloud(&place.runs_on, &info);
         let journal = journal(place, name, Some(&connection))?;
         let queue = Arc::new(BatchQueue::new(&connection, bounds));
-        Ok(Self { connection, cloud, scheduling_policies, queue, journal, local: engine })
+        let scheduling_policy = info.scheduling_policy;
+        Ok(Self { connection, cloud, scheduling_policy, queue, journal, local: engine })
     }
 
     /// The journal, read and folded.

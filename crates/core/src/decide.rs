@@ -1,6 +1,6 @@
 //! What to do next about each slice: state + policy + now → decisions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,7 +8,7 @@ use self::after::After;
 use crate::fact::{LiveStatus, Outcome};
 use crate::failure::FailureClass;
 use crate::job::{JobName, Shape};
-use crate::ledger::{Adoption, Ledger, SliceRecord, Try, TryState};
+use crate::ledger::{Adoption, Ledger, SliceRecord, Stamp, Try, TryState};
 use crate::partition::SliceId;
 use crate::plan::{Plan, PlanDigest, PlannedJob};
 use crate::spec::StopAfter;
@@ -195,11 +195,7 @@ fn stop_misplaced(
     if ledger.stopped().is_some() || stopping {
         return;
     }
-    let stands = |t: &Try| {
-        let since = t.waits_since.stored_at.max(adoption.stamp.stored_at);
-        t.is_misplaced() && t.ending.is_none() && now - since >= pace.dwell
-    };
-    let misplaced: Vec<_> = ledger.live().filter(|(_, t)| stands(t)).collect();
+    let misplaced: Vec<_> = misplaced(ledger, adoption, pace, now).collect();
     let Some((slice, first)) = misplaced.first() else { return };
     let reason = first.reason.as_deref().unwrap_or_default();
     let why = format!(
@@ -209,6 +205,19 @@ fn stop_misplaced(
         remedy(reason)
     );
     decisions.push(((*slice).clone(), Decision::StopBackfill { why }));
+}
+
+/// The jobs of which Batch has said for a while that they never get a host.
+fn misplaced<'a>(
+    ledger: &'a Ledger,
+    adoption: &'a Adoption,
+    pace: Pace,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = (&'a SliceId, &'a Try)> {
+    // The later of two clocks: on a machine whose own is ahead of the store's nothing has stood for long at once.
+    let at = |stamp: Stamp| stamp.stored_at.max(stamp.written_at);
+    let stands = move |t: &Try| now - at(t.waits_since).max(at(adoption.stamp)) >= pace.dwell;
+    ledger.live().filter(move |(_, t)| t.is_misplaced() && t.ending.is_none() && stands(t))
 }
 
 /// What to do about a job that waits for this reason.
@@ -235,7 +244,8 @@ fn about(
     now: DateTime<Utc>,
 ) -> Vec<Decision> {
     let mut decisions = doubled(record);
-    decisions.extend(record.live().filter_map(|t| terminate(record, t, plans)));
+    let stopped = ledger.stopped().is_some();
+    decisions.extend(record.live().filter_map(|t| terminate(record, t, plans, stopped)));
     if decisions.is_empty() && record.live().next().is_some() {
         decisions.push(Decision::Wait);
     }
@@ -289,7 +299,7 @@ fn first(
         r#try: record.map_or(1, |r| r.next_try(job.load)),
         memory_mib: job.memory_mib,
         timeout_s: adopted.plan.job.timeout_s,
-        fallback: record.is_some_and(|r| goes_to_fallback(r, job.load, adopted.plan())),
+        fallback: false,
     };
     NextTry { plan: adoption.digest.clone(), definition: adoption.definition.clone(), load: job.load, shape }
 }
@@ -326,36 +336,51 @@ fn doubled(record: &SliceRecord) -> Vec<Decision> {
     decisions
 }
 
-fn terminate(record: &SliceRecord, t: &Try, plans: &Plans) -> Option<Decision> {
+fn terminate(record: &SliceRecord, t: &Try, plans: &Plans, stopped: bool) -> Option<Decision> {
     t.job_id.as_ref()?;
     // Asked again at every step until the end is seen: a request that was lost would otherwise never be repeated.
     let wanted = t.ending.as_ref().or(record.cancelled.as_ref()).cloned();
-    let why = wanted.or_else(|| moves_to_fallback(record, t, plans))?;
+    // Once the backfill is stopped no successor would follow: Batch retries what it has.
+    let why = wanted.or_else(|| if stopped { None } else { moves_to_fallback(record, t, plans) })?;
     Some(Decision::Terminate { job: t.intended.name.clone(), why })
 }
 
-/// Whether the hosts of this load were taken so often that its next job goes to the fallback queue.
-fn goes_to_fallback(record: &SliceRecord, load: u32, plan: &Plan) -> bool {
-    plan.job.fallback_queue.is_some() && record.reclaims(load) >= plan.retry.fallback_after
+/// Whether the hosts of these tries, which are of one load and plan, were taken so often that the next goes to the fallback
+/// queue. A new plan begins on the first queue: prices and Spot markets change.
+fn goes_to_fallback<'a>(tries: impl IntoIterator<Item = &'a Try>, plan: &Plan) -> bool {
+    let reclaims: u32 = tries.into_iter().map(|t| t.reclaims).sum();
+    plan.job.fallback_queue.is_some() && reclaims >= plan.retry.fallback_after
 }
 
 /// Why a job that Batch would go on retrying on hosts that are taken away is ended, so that its slice can go elsewhere.
 fn moves_to_fallback(record: &SliceRecord, t: &Try, plans: &Plans) -> Option<String> {
     let plan = plans.get(&t.intended.plan)?.plan();
     let fallback = plan.job.fallback_queue.as_ref().filter(|queue| **queue != t.intended.queue)?;
-    // Only what was taken from this job itself: one that came back to the first queue for a new plan has its chance.
-    let due = t.reclaims > 0 && goes_to_fallback(record, t.intended.load, plan);
-    due.then(|| {
-        let times = record.reclaims(t.intended.load);
-        format!("dayfill: its hosts were taken {times} times, so it goes to the queue {fallback}")
-    })
+    let (load, digest) = (t.intended.load, &t.intended.plan);
+    let tries = record.tries.iter().filter(|t| t.intended.load == load && t.intended.plan == *digest);
+    goes_to_fallback(tries, plan)
+        .then(|| format!("dayfill: its hosts were taken too often, so it goes to the queue {fallback}"))
 }
 
 /// Whether anything is left to watch or to send: live jobs, or decisions that will lead to one.
-pub fn is_finished(ledger: &Ledger, decisions: &[(SliceId, Decision)]) -> bool {
+pub fn is_finished(
+    ledger: &Ledger,
+    decisions: &[(SliceId, Decision)],
+    pace: Pace,
+    now: DateTime<Utc>,
+) -> bool {
     let stopped = ledger.stopped().is_some();
-    // A stopped backfill does not wait for jobs that wait for ever.
-    let is_over = |t: &Try| stopped && t.is_misplaced() && t.ending.is_none();
+    // A stopped backfill does not wait for jobs that wait for ever, nor for those behind them: of a queue that is blocked
+    // Batch may give a reason for the job at its head alone.
+    let adoption = ledger.adopted().filter(|_| stopped);
+    let blocked: BTreeSet<&str> = adoption
+        .into_iter()
+        .flat_map(|adoption| misplaced(ledger, adoption, pace, now))
+        .map(|(_, t)| t.intended.queue.as_str())
+        .collect();
+    let is_over = |t: &Try| {
+        t.waits_for_host().is_some() && t.ending.is_none() && blocked.contains(t.intended.queue.as_str())
+    };
     let open = |d: &Decision| match d {
         Decision::Wait | Decision::Submit(_) | Decision::StopBackfill { .. } => !stopped,
         _ => true,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::decide::{AdoptedPlan, Decision, Pace, Plans, decide};
+use crate::decide::{AdoptedPlan, Decision, Pace, Plans, decide, is_finished};
 use crate::fact::{Cloud, Ended, Fact, Identity, Intended, LiveStatus, Mark, Outcome};
 use crate::failure::FailureClass;
 use crate::job::JobName;
@@ -193,6 +193,10 @@ impl Scene {
 
     pub fn decide(&self) -> Vec<(SliceId, Decision)> {
         decide(&self.ledger, &self.plans, Self::pace(), self.now)
+    }
+
+    pub fn is_finished(&self) -> bool {
+        is_finished(&self.ledger, &self.decide(), Self::pace(), self.now)
     }
 
     /// The decisions about one slice.

@@ -73,7 +73,7 @@ impl Engine {
         }
         let decisions = decide(self.book.ledger(), self.book.plans(), pace, now);
         let ledger = self.book.ledger();
-        Ok(Step { finished: is_finished(ledger, &decisions), facts: ledger.facts() })
+        Ok(Step { finished: is_finished(ledger, &decisions, pace, now), facts: ledger.facts() })
     }
 
     /// Batch forgets finished jobs after a day or so: whoever looks too seldom may not learn how they ended.
@@ -86,8 +86,8 @@ impl Engine {
         let jobs = ledger.live().filter(|(_, t)| t.job_id.is_some()).count();
         if let Some(gap) = gap.filter(|_| jobs > 0) {
             let what = format!(
-                "nobody may have looked at {jobs} jobs for {} hours; AWS Batch tells of a finished job for a day or so: \
-                 run `dayfill advance` at least every {} hours",
+                "nothing was heard of {jobs} jobs for {} hours; AWS Batch tells of a finished job for a day or so, so \
+                 somebody should look (`dayfill advance`) at least every {} hours",
                 gap.num_hours(),
                 LONGEST_GAP.num_hours()
             );

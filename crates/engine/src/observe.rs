@@ -14,7 +14,7 @@ use dayfill_core::partition::SliceId;
 use crate::advance::Engine;
 use crate::book::BookError;
 use crate::event::Event;
-use crate::ports::{Bounds, FoundJob, SeenJob, SeenState};
+use crate::ports::{Bounds, ErrorKind, FoundJob, SeenJob, SeenState};
 
 /// DescribeJobs takes at most so many ids.
 const IDS: usize = 100;
@@ -48,8 +48,9 @@ impl Engine {
         }
         // Jobs just found are among them: what becomes of a slice with two jobs depends on what they are doing.
         let facts = self.look_at(asked(self.book.ledger(), |t| t.job_id.is_some())).await?;
-        self.note(&facts).await?;
+        // Before the ends are written down: an end that is known already is not looked at again, should this fail.
         let late = self.latecomers(&facts).await?;
+        self.note(&facts).await?;
         if !late.is_empty() {
             self.note(&late).await?;
             let came_late = |t: &Try| late.iter().any(|f| is_about(f, &t.intended.name));
@@ -187,8 +188,9 @@ impl Engine {
         }
     }
 
-    /// The end of a job that failed, with what its log says of it. A log that cannot be read is an empty one: what Batch
-    /// says of the job then decides alone.
+    /// The end of a job that failed, with what its log says of it. A log that is not there, or may not be read, is an empty
+    /// one: what Batch says of the job then decides alone. Where the log could decide and cannot be read just now, nothing
+    /// is said of the job yet, and the next look sees it again.
     async fn failed(
         &self,
         slice: SliceId,
@@ -200,7 +202,10 @@ impl Engine {
     ) -> Option<Fact> {
         let mut ended = ended(name, Outcome::Failed(class), end, log_stream);
         let log = match ended.log_stream.as_deref() {
-            Some(stream) => self.queue.log_tail(stream, SEARCHED_LINES).await.unwrap_or_default(),
+            Some(stream) => match self.queue.log_tail(stream, SEARCHED_LINES).await {
+                Err(e) if may_decide(class) && is_passing(e.kind) => return None,
+                log => log.unwrap_or_default(),
+            },
             None => Vec::new(),
         };
         let signs = self.book.plans().get(&t.intended.plan).map(|p| &p.plan().job.out_of_memory);
@@ -218,6 +223,15 @@ impl Engine {
         self.reporter.hear(Event::Failed { slice, what });
         Some(Fact::Ended(Box::new(ended)))
     }
+}
+
+/// Whether what a job said may make another class of this one.
+fn may_decide(class: FailureClass) -> bool {
+    matches!(class, FailureClass::App | FailureClass::KilledUnknown)
+}
+
+fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unreachable | ErrorKind::Throttled | ErrorKind::Credentials)
 }
 
 fn search_prefix(ledger: &Ledger, t: &Try) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dayfill_core::decide::{Decision, NextTry, Pace, decide};
 use dayfill_core::fact::{Fact, Identity, Intended};
 use dayfill_core::job::{JobName, Submission};
-use dayfill_core::ledger::Ledger;
+use dayfill_core::ledger::{Ledger, TryState};
 use dayfill_core::partition::SliceId;
 use dayfill_core::plan::{Plan, StaleJob, Staleness};
 use dayfill_core::rate::Rate;
@@ -216,9 +216,9 @@ fn still_news(ledger: &Ledger, facts: &[Fact]) -> Vec<Fact> {
     let is_news = |fact: &&Fact| match fact {
         // An answer that comes after all is told even if the job was taken for lost: it exists.
         Fact::Accepted { name, .. } => ledger.job(name).is_some_and(|(_, t)| t.job_id.is_none()),
-        Fact::Refused { name, .. } | Fact::Unknown { name, .. } | Fact::Withdrawn { name, .. } => {
-            is_open(name)
-        }
+        // Once is enough: that nobody heard says nothing new the second time.
+        Fact::Unknown { name, .. } => ledger.job(name).is_some_and(|(_, t)| t.state == TryState::Intended),
+        Fact::Refused { name, .. } | Fact::Withdrawn { name, .. } => is_open(name),
         _ => false,
     };
     facts.iter().filter(is_news).cloned().collect()

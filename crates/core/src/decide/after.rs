@@ -97,7 +97,7 @@ impl After<'_> {
             r#try: self.record.next_try(last.load),
             memory_mib: last.memory_mib,
             timeout_s: last.timeout_s,
-            fallback: super::goes_to_fallback(self.record, last.load, self.adopted.plan()),
+            fallback: super::goes_to_fallback(self.tries.iter().copied(), self.adopted.plan()),
         }
     }
 

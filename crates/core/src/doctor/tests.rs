@@ -168,7 +168,7 @@ fn retries_fit_hosts_that_may_be_taken() {
     says(&retry(times(8), Idempotent::No, &fargate_spot), Status::Warning, "asks a person");
     says(&retry(times(8), Idempotent::No, &on_demand), Status::Ok, "nothing runs twice");
     says(&retry(times(8), Idempotent::Slice, &on_demand), Status::Ok, "no host is Spot");
-    says(&retry(times(8), Idempotent::Slice, &fargate_spot), Status::Ok, "is submitted anew");
+    says(&retry(times(8), Idempotent::Slice, &fargate_spot), Status::Ok, "up to 8 times");
 }
 
 #[test]

@@ -112,8 +112,7 @@ impl Try {
 
     /// Batch says that it waits for something that will not come by itself.
     pub fn is_misplaced(&self) -> bool {
-        self.waits_for_host().is_some()
-            && self.wait_kind().is_some_and(|k| k.starts_with("MISCONFIGURATION:"))
+        self.waits_for_host().is_some() && self.wait_kind().is_some_and(will_not_come)
     }
 
     /// What kind of reason Batch gives for its waiting.
@@ -135,6 +134,11 @@ impl Try {
 /// at every look.
 pub(super) fn wait_kind(reason: Option<&str>) -> Option<&str> {
     reason.and_then(|r| r.split(" - ").next()).map(str::trim)
+}
+
+/// `ACTION_REQUIRED` is what Batch says where the compute environments themselves are invalid.
+fn will_not_come(kind: &str) -> bool {
+    kind.starts_with("MISCONFIGURATION:") || kind.starts_with("ACTION_REQUIRED")
 }
 
 /// The last time a slice was loaded.
@@ -254,11 +258,6 @@ impl SliceRecord {
     /// The number that the next try of this load has.
     pub fn next_try(&self, load: u32) -> u32 {
         self.tries.iter().filter(|t| t.intended.load == load).count() as u32 + 1
-    }
-
-    /// How many hosts were taken from the jobs of this load.
-    pub fn reclaims(&self, load: u32) -> u32 {
-        self.tries.iter().filter(|t| t.intended.load == load).map(|t| t.reclaims).sum()
     }
 
     /// Where it stands.

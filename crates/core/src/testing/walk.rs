@@ -3,7 +3,6 @@
 use chrono::TimeDelta;
 
 use super::{Scene, at, ended, job, plan, slice};
-use crate::decide::is_finished;
 use crate::fact::{Fact, LiveStatus, Mark, Outcome};
 use crate::failure::FailureClass;
 use crate::job::JobName;
@@ -63,7 +62,7 @@ impl Walk {
                 }
             }
             self.scene.now += TimeDelta::hours(30);
-            if is_finished(&self.scene.ledger, &self.scene.decide()) {
+            if self.scene.is_finished() {
                 return;
             }
         }

@@ -194,6 +194,23 @@ mod ends {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_log_that_could_decide_is_waited_for() {
+        let (world, mut engine) = one_job().await;
+        world.cloud.change(0, |j| {
+            j.log_stream = Some("job/default/1".to_owned());
+            let end = attempt(Some(1), None, "Essential container in task exited", 100);
+            fail(j, vec![end.clone()], end);
+        });
+        world.cloud.log("job/default/1", vec!["java.lang.OutOfMemoryError: Java heap space".to_owned()]);
+        world.cloud.logs_fail(Some(ErrorKind::Throttled));
+        engine.observe().await.unwrap();
+        assert!(last(&world, 1).await.is_live(), "nothing is said of it yet");
+        world.cloud.logs_fail(None);
+        engine.observe().await.unwrap();
+        assert_eq!(last(&world, 1).await.failure(), Some(FailureClass::OutOfMemory));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_success_while_its_host_was_taken_is_loaded_once_more() {
         let (world, mut engine) = one_job().await;
         let lost = attempt(Some(0), None, "Host EC2 (instance i-0abc) terminated.", 100);

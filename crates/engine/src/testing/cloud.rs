@@ -92,6 +92,7 @@ struct State {
     script: VecDeque<OnSubmit>,
     lives: VecDeque<Life>,
     logs: BTreeMap<String, Vec<String>>,
+    logs_fail: Option<ErrorKind>,
     terminated: Vec<(String, String)>,
     described: Vec<usize>,
     found: u32,
@@ -210,6 +211,11 @@ impl FakeCloud {
 
     pub(crate) fn log(&self, stream: &str, lines: Vec<String>) {
         lock(&self.state).logs.insert(stream.to_owned(), lines);
+    }
+
+    /// Reading logs fails like this.
+    pub(crate) fn logs_fail(&self, kind: Option<ErrorKind>) {
+        lock(&self.state).logs_fail = kind;
     }
 
     /// Changes the job at this place.
@@ -373,6 +379,9 @@ impl Queue for FakeCloud {
 
     async fn log_tail(&self, stream: &str, lines: usize) -> Result<Vec<String>, PortError> {
         let state = lock(&self.state);
+        if let Some(kind) = state.logs_fail {
+            return Err(PortError::new(kind, "the logs cannot be read"));
+        }
         let Some(log) = state.logs.get(stream) else {
             return Err(PortError::new(ErrorKind::Denied, "no permission to read logs"));
         };

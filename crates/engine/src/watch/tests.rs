@@ -89,7 +89,7 @@ async fn a_gap_in_watching_is_told_once() {
     let world = World::new();
     let mut engine = world.adopted(&plan([1])).await;
     let warnings = || {
-        let is_gap = |e: &Event| matches!(e, Event::Warning { what } if what.contains("looked at 1 jobs"));
+        let is_gap = |e: &Event| matches!(e, Event::Warning { what } if what.contains("heard of 1 jobs"));
         world.heard.all().iter().filter(|e| is_gap(e)).count()
     };
     engine.advance().await.unwrap();

@@ -48,7 +48,7 @@ fn the_one_that_succeeded_is_kept_even_if_it_came_last() {
     scene.settle();
     scene.fail(&first, FailureClass::Ended);
     assert_eq!(scene.ledger.standing(&slice(1)), crate::ledger::Standing::Done);
-    assert!(is_finished(&scene.ledger, &scene.decide()));
+    assert!(scene.is_finished());
 }
 
 #[test]

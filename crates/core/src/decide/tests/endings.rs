@@ -10,7 +10,7 @@ fn a_cancelled_job_is_terminated_until_its_end_is_seen() {
     }
     scene.fail(&name, FailureClass::Ended);
     assert_eq!(scene.about(1), [], "cancelled, and nobody stops the backfill for it");
-    assert!(is_finished(&scene.ledger, &scene.decide()));
+    assert!(scene.is_finished());
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn a_slice_whose_hosts_are_taken_too_often_goes_to_the_fallback_queue() {
     }
     reclaimed(&mut scene, &first.name, 3);
     let [Decision::Terminate { why, .. }] = &scene.about(1)[..] else { panic!("{:?}", scene.about(1)) };
-    assert!(why.contains("taken 3 times") && why.contains("on-demand"), "{why}");
+    assert!(why.contains("taken too often") && why.contains("on-demand"), "{why}");
     scene.settle();
     assert_eq!(scene.intend().len(), 0, "no successor before the end of the predecessor is seen");
     scene.fail(&first.name, FailureClass::Ended);
@@ -98,7 +98,7 @@ fn every_order_of_what_comes_while_a_job_is_being_ended() {
         |scene, name| scene.run(name),
         |scene, name| reclaimed(scene, name, 4),
         |scene, _| scene.settle(),
-        |scene, _| scene.adopt(later(with_fallback())),
+        |scene, _| scene.adopt(later(plan(Vec::new()))),
     ];
     for outcome in failures.into_iter().chain([Outcome::Succeeded]) {
         for order in 0..5u32.pow(4) {
@@ -166,4 +166,29 @@ fn where_nothing_may_run_twice_a_started_job_that_is_ended_asks_a_person() {
     scene.settle();
     scene.fail(&name, FailureClass::Ended);
     assert!(matches!(scene.about(1)[..], [Decision::AskPerson { .. }]));
+}
+
+#[test]
+fn in_a_stopped_backfill_nothing_is_ended_for_a_successor_that_will_not_come() {
+    let mut scene = Scene::of(with_fallback());
+    let name = scene.submit_one().name;
+    scene.tell(Fact::Stopped { why: "too many failures".to_owned() });
+    reclaimed(&mut scene, &name, 3);
+    assert_eq!(scene.about(1), [Decision::Wait]);
+}
+
+#[test]
+fn a_new_plan_begins_on_the_first_queue() {
+    let (mut scene, name) = moving();
+    scene.fail(&name, FailureClass::Ended);
+    let second = scene.submit_one();
+    scene.fail(&second.name, FailureClass::App);
+    let third = scene.submit_one();
+    assert_eq!(third.queue, "on-demand", "what follows under the same plan stays there");
+    scene.fail(&third.name, FailureClass::App);
+    scene.settle();
+    let mut again = with_fallback();
+    again.jobs = vec![job(1, 1, 3)];
+    scene.adopt(later(again));
+    assert_eq!(scene.submit_one().queue, "spot");
 }

@@ -28,7 +28,7 @@ fn no_more_than_in_flight_at_once() {
     assert_eq!(scene.intend().len(), 0);
     scene.succeed(&names[2]);
     assert_eq!(scene.intend().len(), 1);
-    assert!(!is_finished(&scene.ledger, &scene.decide()));
+    assert!(!scene.is_finished());
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_done_day_is_left_alone() {
     let (mut scene, name) = scene();
     scene.succeed(&name);
     assert_eq!(scene.decide(), []);
-    assert!(is_finished(&scene.ledger, &scene.decide()));
+    assert!(scene.is_finished());
 }
 
 #[test]

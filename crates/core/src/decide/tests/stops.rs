@@ -44,9 +44,9 @@ fn an_open_breaker_sends_nothing_and_a_new_plan_closes_it() {
     assert_eq!(scene.intend().len(), 0, "not even before the stop is written down");
     scene.settle();
     assert_eq!(scene.intend().len(), 0);
-    assert!(!is_finished(&scene.ledger, &scene.decide()), "one job still runs");
+    assert!(!scene.is_finished(), "one job still runs");
     scene.succeed(&names[1]);
-    assert!(is_finished(&scene.ledger, &scene.decide()));
+    assert!(scene.is_finished());
     scene.adopt(later(days(5, Some(StopAfter::Count(1)))));
     assert!(!scene.intend().is_empty());
     assert_eq!(scene.ledger.stopped(), None);
@@ -121,7 +121,7 @@ fn a_refusal_stops_and_ends() {
     scene.settle();
     assert!(scene.ledger.stopped().unwrap().why.contains("no such queue"));
     assert_eq!(scene.intend().len(), 0);
-    assert!(is_finished(&scene.ledger, &scene.decide()), "nothing is left to do until a new plan");
+    assert!(scene.is_finished(), "nothing is left to do until a new plan");
     scene.adopt(later(plan(vec![job(1, 1, 1), job(2, 1, 1)])));
     assert_eq!(scene.intend().len(), 2);
 }

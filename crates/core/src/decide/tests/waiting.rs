@@ -27,12 +27,13 @@ fn what_can_never_be_placed_stops_the_backfill_once_it_has_stood_for_a_while() {
     let why = stops(&scene).unwrap();
     assert!(why.contains(TOO_LARGE) && why.contains("lower job.memory"), "{why}");
     scene.settle();
-    assert!(is_finished(&scene.ledger, &scene.decide()), "nobody waits for what never comes");
+    scene.now += Scene::pace().dwell;
+    assert!(scene.is_finished(), "nobody waits for what never comes");
     // It comes after all: somebody has mended the environment.
     scene.run(&name);
-    assert!(!is_finished(&scene.ledger, &scene.decide()));
+    assert!(!scene.is_finished());
     scene.succeed(&name);
-    assert!(is_finished(&scene.ledger, &scene.decide()));
+    assert!(scene.is_finished());
 }
 
 #[test]
@@ -80,4 +81,40 @@ fn want_of_capacity_is_waited_for() {
     waits(&mut scene, &name, None);
     scene.now += TimeDelta::days(3);
     assert_eq!(scene.decide(), [(slice(1), Decision::Wait)]);
+}
+
+#[test]
+fn what_waits_behind_a_job_that_blocks_the_queue_is_not_waited_for_either() {
+    let mut scene = Scene::of(plan(vec![job(1, 1, 0), job(2, 1, 0)]));
+    let names = scene.submit();
+    // Batch gives a reason for the head of the queue alone.
+    waits(&mut scene, &names[0], Some(TOO_LARGE));
+    waits(&mut scene, &names[1], None);
+    scene.now += Scene::pace().dwell;
+    scene.settle();
+    assert!(scene.ledger.stopped().is_some());
+    scene.now += Scene::pace().dwell;
+    assert!(scene.is_finished());
+    // One that runs is waited for.
+    scene.run(&names[1]);
+    assert!(!scene.is_finished());
+}
+
+#[test]
+fn a_backfill_that_was_stopped_for_something_else_waits_while_a_fleet_grows() {
+    let (mut scene, name) = scene();
+    scene.tell(Fact::Stopped { why: "too many failures".to_owned() });
+    waits(&mut scene, &name, Some(TOO_LARGE));
+    scene.now += TimeDelta::seconds(1);
+    assert!(!scene.is_finished(), "reasons come and go");
+    scene.now += Scene::pace().dwell;
+    assert!(scene.is_finished());
+}
+
+#[test]
+fn invalid_environments_stop_it_too() {
+    let (mut scene, name) = scene();
+    waits(&mut scene, &name, Some("ACTION_REQUIRED - CE(s) associated with the job queue are invalid."));
+    scene.now += Scene::pace().dwell;
+    assert!(stops(&scene).unwrap().contains("dayfill doctor"));
 }

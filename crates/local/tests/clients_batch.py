@@ -162,7 +162,6 @@ def arrays():
     first = submit("py-first", "py-say", arrayProperties={"size": 2})
     second = submit("py-second", "py-say", arrayProperties={"size": 2}, dependsOn=[{"jobId": first, "type": "N_TO_N"}, {"type": "SEQUENTIAL"}])
     equal(over(second)["status"], "SUCCEEDED")
-    refused("between 2 and 10000", batch.submit_job, jobName="x", jobQueue="default", jobDefinition="py-say", arrayProperties={"size": 1})
     long = submit("py-long-array", "py-long", arrayProperties={"size": 20})
     until(f"{long}:0", "RUNNING")
     batch.terminate_job(jobId=long, reason="all of them")

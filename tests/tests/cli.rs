@@ -48,6 +48,8 @@ fn prepared() -> Sandbox {
     sandbox.fill(&["condor", "eagle"], 4);
     fs::remove_dir_all(sandbox.lake().join("logs/app/eagle/2018/10/02")).unwrap();
     sandbox.object("app/condor/2018/10/03/1.log", "x".repeat(4000));
+    // The second to be submitted, before anything is learned from measures that differ from run to run.
+    sandbox.object("app/eagle/2018/10/03/1.log", "x".repeat(2000));
     sandbox.object("app/condor/2018/10/03/kept.tmp", "x");
     sandbox.spec["window"]["to"] = json!("2018-10-05");
     sandbox.spec["source"]["exclude"] = json!(r"\.tmp$");

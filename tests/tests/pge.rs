@@ -120,7 +120,7 @@ fn the_heaviest_day_is_killed_for_its_memory_and_loaded_all_the_same() {
     assert!(!killed.is_empty() && last["state"] == "succeeded", "{tries:?}");
     for (before, after) in killed.iter().zip(&tries[1..]) {
         assert_eq!(before["state"], "out of memory, exit code 137");
-        assert_eq!(after["memory_mib"].as_u64(), before["memory_mib"].as_u64().map(|m| m * 2));
+        assert!(after["memory_mib"].as_u64() > before["memory_mib"].as_u64(), "{tries:?}");
     }
     let explained = sandbox.run(&["explain", "backfill.yaml", OUTLIER]).ended(0);
     explained.prints(&["try 1 with 128 MiB: out of memory", "OutOfMemoryError", "succeeded", "it is loaded"]);

@@ -7,6 +7,9 @@ use dayfill_core::failure::{AttemptEnd, JobEnd, reclaims};
 use dayfill_core::job::JobName;
 use dayfill_engine::ports::{SeenJob, SeenState};
 
+/// The tag in which the local engine tells how much memory a job held at most. AWS Batch tells no peak.
+const PEAK_TAG: &str = "local:peak-memory-kib";
+
 /// A job of DescribeJobs; `None` where the answer names none.
 pub(crate) fn seen_job(job: &JobDetail) -> Option<SeenJob> {
     let name = JobName::from_text(job.job_name()?);
@@ -24,7 +27,14 @@ pub(crate) fn seen_job(job: &JobDetail) -> Option<SeenJob> {
         // A status of a later year counts as the earliest: nothing follows from it.
         _ => live(LiveStatus::Submitted),
     };
-    Some(SeenJob { job_id: job.job_id()?.to_owned(), name, state, log_stream: log_stream(job) })
+    let peak = job.tags().and_then(|tags| tags.get(PEAK_TAG)).and_then(|kib| kib.parse().ok());
+    Some(SeenJob {
+        job_id: job.job_id()?.to_owned(),
+        name,
+        state,
+        log_stream: log_stream(job),
+        peak_kib: peak,
+    })
 }
 
 fn job_end(job: &JobDetail) -> JobEnd {

@@ -90,16 +90,23 @@ async fn pin(backfill: &Backfill, site: &Site) -> Result<PinnedDefinition, Failu
     match backfill.spec.job().definition() {
         Definition::Named(name) => {
             let registered = definitions.named(name).await?;
-            Ok(PinnedDefinition { revision: Some(registered.id()), content: None })
+            let fargate = is_fargate(&registered.content);
+            Ok(PinnedDefinition { revision: Some(registered.id()), fargate, content: None })
         }
         Definition::File(path) => {
             let content = spec_file::load_definition(&backfill.folder.join(path))?;
             let active = definitions.active(definition_name(&content)).await?;
             let same =
                 active.filter(|a| dayfill_aws::job_definitions::differs(&content, &a.content).is_empty());
-            Ok(PinnedDefinition { revision: same.map(|a| a.id()), content: Some(content) })
+            let (revision, fargate) = (same.map(|a| a.id()), is_fargate(&content));
+            Ok(PinnedDefinition { revision, fargate, content: Some(content) })
         }
     }
+}
+
+/// Whether the jobs of a definition run on Fargate.
+fn is_fargate(content: &serde_json::Value) -> bool {
+    content.pointer("/platformCapabilities/0").and_then(serde_json::Value::as_str) == Some("FARGATE")
 }
 
 /// The name that a job definition file gives itself.

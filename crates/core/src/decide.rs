@@ -1,5 +1,6 @@
 //! What to do next about each slice: state + policy + now → decisions.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,6 +10,7 @@ use crate::fact::{LiveStatus, Outcome};
 use crate::failure::FailureClass;
 use crate::job::{JobName, Shape};
 use crate::ledger::{Adoption, Ledger, SliceRecord, Stamp, Try, TryState};
+use crate::memory::{Model, Why};
 use crate::partition::SliceId;
 use crate::plan::{Plan, PlanDigest, PlannedJob};
 use crate::spec::StopAfter;
@@ -54,7 +56,7 @@ pub struct Pace {
 }
 
 /// The next try of a slice.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NextTry {
     /// The plan that asks for it.
     pub plan: PlanDigest,
@@ -64,11 +66,13 @@ pub struct NextTry {
     pub load: u32,
     /// Number, memory, timeout.
     pub shape: Shape,
+    /// Why so much memory, where that was decided now and not by the plan.
+    pub why: Option<Why>,
 }
 
 /// What to do about a slice.
 #[must_use = "a decision that is dropped is a day that never loads"]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// Nothing now.
     Wait,
@@ -109,20 +113,64 @@ pub enum Decision {
 /// the newest plan, what was never sent. No more is submitted than `limits.in_flight` of the newest plan allows.
 pub fn decide(ledger: &Ledger, plans: &Plans, pace: Pace, now: DateTime<Utc>) -> Vec<(SliceId, Decision)> {
     let mut all = Vec::new();
+    let learned = Learned { ledger, model: OnceCell::new() };
+    let scope = Scope { ledger, plans, learned: &learned };
     for (slice, record) in ledger.slices() {
-        all.extend(about(slice, record, ledger, plans, pace, now).into_iter().map(|d| (slice.clone(), d)));
+        all.extend(about(slice, record, scope, pace, now).into_iter().map(|d| (slice.clone(), d)));
     }
     let newest = ledger.adopted().and_then(|a| Some((a, plans.get(&a.digest)?)));
     if let Some((adoption, adopted)) = newest {
         for job in adopted.plan.jobs.iter().filter(|j| ledger.slice(&j.slice).is_none()) {
-            all.push((job.slice.clone(), Decision::Submit(first(adoption, adopted, job, None))));
+            all.push((job.slice.clone(), Decision::Submit(first(adoption, adopted, job, None, &learned))));
         }
+        hold_for_pilots(&mut all, scope, adopted);
         brake(&mut all, ledger, adoption, adopted);
         stop_misplaced(&mut all, ledger, adoption, pace, now);
     }
     let live = ledger.live().count();
     let room = newest.map_or(usize::MAX, |(_, p)| p.plan.limits.in_flight as usize).saturating_sub(live);
     admit(all, room, ledger.stopped().is_some())
+}
+
+/// What decisions are made from, beside a slice.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    ledger: &'a Ledger,
+    plans: &'a Plans,
+    learned: &'a Learned<'a>,
+}
+
+/// What the finished jobs teach. Learned anew by whoever asks first: that takes milliseconds, and nothing has to be kept.
+struct Learned<'a> {
+    ledger: &'a Ledger,
+    model: OnceCell<Model>,
+}
+
+impl Learned<'_> {
+    fn model(&self) -> &Model {
+        self.model.get_or_init(|| Model::fit(&self.ledger.observations()))
+    }
+}
+
+/// Lets only the pilots of the newest plan go first, until they have ended: a wide first wave would learn nothing in time.
+/// Not where so many have succeeded before: what they needed is known.
+fn hold_for_pilots(decisions: &mut [(SliceId, Decision)], scope: Scope<'_>, adopted: &AdoptedPlan) {
+    let pilots = adopted.plan.pilot_jobs();
+    let is_settled = |job: &PlannedJob| scope.ledger.slice(&job.slice).is_some_and(|r| r.verdict.is_some());
+    let loaded = |r: &SliceRecord| r.loaded.as_ref().is_some_and(|l| l.by.is_some());
+    let succeeded = || scope.ledger.slices().filter(|(_, r)| loaded(r)).take(pilots.len()).count();
+    if pilots.iter().all(is_settled) || succeeded() == pilots.len() {
+        return;
+    }
+    for (slice, decision) in decisions {
+        let is_first = scope.ledger.slice(slice).is_none_or(|r| r.tries.is_empty());
+        if is_first
+            && !pilots.iter().any(|job| job.slice == *slice)
+            && matches!(decision, Decision::Submit(_))
+        {
+            *decision = Decision::Wait;
+        }
+    }
 }
 
 /// Keeps as many submissions as there is room for; none at all once the backfill is stopped, be it just now.
@@ -238,11 +286,11 @@ pub fn remedy(reason: &str) -> &'static str {
 fn about(
     slice: &SliceId,
     record: &SliceRecord,
-    ledger: &Ledger,
-    plans: &Plans,
+    scope: Scope<'_>,
     pace: Pace,
     now: DateTime<Utc>,
 ) -> Vec<Decision> {
+    let Scope { ledger, plans, learned } = scope;
     let mut decisions = doubled(record);
     let stopped = ledger.stopped().is_some();
     decisions.extend(record.live().filter_map(|t| terminate(record, t, plans, stopped)));
@@ -259,8 +307,8 @@ fn about(
         .filter(|t| t.intended.plan == adoption.digest && t.intended.load == job.load)
         .collect();
     match tries.iter().rfind(|t| !t.was_ended_by_us()).or(tries.last()) {
-        None => vec![Decision::Submit(first(adoption, adopted, job, Some(record)))],
-        Some(last) => After { last, tries: &tries, record, adoption, adopted }.decide(pace, now),
+        None => vec![Decision::Submit(first(adoption, adopted, job, Some(record), learned))],
+        Some(last) => After { last, tries: &tries, record, adoption, adopted, learned }.decide(pace, now),
     }
 }
 
@@ -294,14 +342,25 @@ fn first(
     adopted: &AdoptedPlan,
     job: &PlannedJob,
     record: Option<&SliceRecord>,
+    learned: &Learned<'_>,
 ) -> NextTry {
+    // What a slice itself once needed is better than what others did: the plan has it.
+    let is_new = record.is_none_or(|r| r.tries.is_empty());
+    let request = || adopted.plan.request(learned.model(), job.bytes, job.objects);
+    let learned = (is_new && adopted.plan.learns()).then(request);
     let shape = Shape {
         r#try: record.map_or(1, |r| r.next_try(job.load)),
-        memory_mib: job.memory_mib,
+        memory_mib: learned.map_or(job.memory_mib, |r| r.mib),
         timeout_s: adopted.plan.job.timeout_s,
         fallback: false,
     };
-    NextTry { plan: adoption.digest.clone(), definition: adoption.definition.clone(), load: job.load, shape }
+    NextTry {
+        plan: adoption.digest.clone(),
+        definition: adoption.definition.clone(),
+        load: job.load,
+        shape,
+        why: learned.map(|r| r.why),
+    }
 }
 
 /// Two accepted jobs of one load: the one that succeeded is kept, else the one that started, else the oldest; what

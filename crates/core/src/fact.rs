@@ -93,6 +93,9 @@ pub struct Intended {
     pub plan: PlanDigest,
     /// Memory asked for, MiB.
     pub memory_mib: u64,
+    /// Why so much, in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_why: Option<String>,
     /// vCPUs asked for.
     pub vcpus: u32,
     /// Timeout of an attempt in seconds, where there is one.
@@ -154,6 +157,9 @@ pub struct Ended {
     /// How many of them ended with their host.
     #[serde(default)]
     pub reclaims: u32,
+    /// The most memory that its last attempt held at once, where somebody measured it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub peak_kib: Option<u64>,
     /// What the job itself said of having run out of memory, where its class rests on that.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sign: Option<String>,

@@ -15,6 +15,7 @@ use crate::plan::PlanDigest;
 
 use self::slice::wait_kind;
 
+mod experience;
 mod kept;
 mod slice;
 

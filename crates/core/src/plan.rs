@@ -12,6 +12,7 @@ use crate::fact::Identity;
 use crate::failure::FailureClass;
 use crate::hex::hex;
 use crate::measure::{Fingerprint, Strays};
+use crate::memory::{Model, Platform, Request};
 use crate::partition::{PartitionId, SliceId};
 use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, RetryPolicy};
 use crate::template::Template;
@@ -215,6 +216,9 @@ impl RunsOn {
 pub struct PinnedDefinition {
     /// `name:revision`; none where the file differs from what is registered, and `submit` registers it.
     pub revision: Option<String>,
+    /// It runs on Fargate, which sells memory in steps.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub fargate: bool,
     /// What the file says, where the YAML names a file: `submit` registers exactly this, whatever the file says then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub content: Option<serde_json::Value>,
@@ -315,8 +319,19 @@ pub struct Plan {
     pub partitions: Vec<PlannedPartition>,
     /// What was passed over.
     pub passed_over: PassedOver,
-    /// The jobs, in the order in which they are submitted.
+    /// Why jobs ask for the memory that they ask for, as far as it is known by now.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_why: Option<String>,
+    /// How many of the jobs are pilots: they go first and alone.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub pilots: usize,
+    /// The jobs, in the order in which they are submitted: pilots, then the largest first.
     pub jobs: Vec<PlannedJob>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A `plan.json` that cannot be used.
@@ -373,6 +388,27 @@ impl Plan {
             Some(serde_json::Value::String(d)) if d == plan.digest().as_str() => Ok(plan),
             _ => Err(PlanFileError::Edited),
         }
+    }
+
+    /// Where its jobs run, as far as memory is concerned.
+    pub fn platform(&self) -> Platform {
+        if self.job.definition.fargate { Platform::fargate(self.job.vcpus) } else { Platform::Ec2 }
+    }
+
+    /// Whether what jobs ask for follows what others needed. Where nothing may run twice a kill for memory is a person's
+    /// matter, so nothing is risked.
+    pub fn learns(&self) -> bool {
+        self.job.idempotent != Idempotent::No
+    }
+
+    /// What a job with this input is to ask for.
+    pub fn request(&self, model: &Model, bytes: u64, objects: u64) -> Request {
+        model.request(bytes, objects, self.job.memory, self.platform())
+    }
+
+    /// The jobs that go first and alone.
+    pub fn pilot_jobs(&self) -> &[PlannedJob] {
+        self.jobs.get(..self.pilots).unwrap_or_default()
     }
 
     /// The job that loads this slice.

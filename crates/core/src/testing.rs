@@ -90,7 +90,11 @@ pub fn plan(jobs: Vec<PlannedJob>) -> Plan {
         place: place(),
         source: PlannedSource { bucket: "example-logs".to_owned(), dimensions: vec!["service".to_owned()] },
         job: JobTemplate {
-            definition: PinnedDefinition { revision: Some("load:1".to_owned()), content: None },
+            definition: PinnedDefinition {
+                revision: Some("load:1".to_owned()),
+                content: None,
+                fargate: false,
+            },
             queue: "spot".to_owned(),
             fallback_queue: None,
             share_identifier: None,
@@ -108,6 +112,8 @@ pub fn plan(jobs: Vec<PlannedJob>) -> Plan {
         history: History::default(),
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
+        memory_why: None,
+        pilots: 0,
         jobs,
     }
 }
@@ -122,6 +128,7 @@ pub fn intended(of: u32, load: u32, r#try: u32, nonce: u32, digest: &PlanDigest)
         definition: "load:1".to_owned(),
         plan: digest.clone(),
         memory_mib: 128,
+        memory_why: None,
         vcpus: 1,
         timeout_s: Some(60),
         objects: 3,
@@ -141,6 +148,7 @@ pub fn ended(name: &JobName, outcome: Outcome, started: bool) -> Fact {
         stopped_at: Some(at(70)),
         attempts: 1,
         reclaims: 0,
+        peak_kib: None,
         sign: None,
         log_tail: Vec::new(),
         log_stream: None,
@@ -222,6 +230,7 @@ impl Scene {
                 definition: next.definition,
                 plan: next.plan,
                 memory_mib: next.shape.memory_mib,
+                memory_why: next.why.map(|why| why.to_string()),
                 vcpus: 1,
                 timeout_s: next.shape.timeout_s,
                 objects: job.objects,

@@ -177,7 +177,8 @@ impl Engine {
                 self.failed(slice, t, seen.name, FailureClass::Suspect, &end, seen.log_stream).await
             }
             SeenState::Succeeded(end) => {
-                let ended = ended(seen.name, Outcome::Succeeded, &end, seen.log_stream);
+                let mut ended = ended(seen.name, Outcome::Succeeded, &end, seen.log_stream);
+                ended.peak_kib = seen.peak_kib;
                 let ran = ended.stopped_at.zip(ended.started_at).and_then(|(a, b)| (a - b).to_std().ok());
                 self.reporter.hear(Event::Succeeded { slice, ran });
                 Some(Fact::Ended(Box::new(ended)))
@@ -289,6 +290,7 @@ fn ended(name: JobName, outcome: Outcome, end: &JobEnd, log_stream: Option<Strin
         stopped_at: last.and_then(|a| a.stopped_at).or(end.last.stopped_at),
         attempts: end.attempts.len() as u32,
         reclaims: reclaims(&end.attempts),
+        peak_kib: None,
         sign: None,
         log_tail: Vec::new(),
         log_stream,

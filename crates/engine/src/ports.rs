@@ -196,6 +196,8 @@ pub struct SeenJob {
     pub state: SeenState,
     /// CloudWatch Logs stream of the last attempt.
     pub log_stream: Option<String>,
+    /// The most memory that its last attempt held at once, where the queue tells.
+    pub peak_kib: Option<u64>,
 }
 
 /// The times that hold for a queue.

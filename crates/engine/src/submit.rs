@@ -142,6 +142,7 @@ fn intent(
         definition: next.definition,
         plan: next.plan,
         memory_mib: next.shape.memory_mib,
+        memory_why: next.why.map(|why| why.to_string()),
         vcpus: submission.vcpus,
         timeout_s: next.shape.timeout_s,
         objects: job.objects,

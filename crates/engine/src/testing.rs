@@ -222,7 +222,11 @@ pub(crate) fn plan(days: impl IntoIterator<Item = u32>) -> Plan {
         },
         source: PlannedSource { bucket: "example-logs".to_owned(), dimensions: vec!["service".to_owned()] },
         job: JobTemplate {
-            definition: PinnedDefinition { revision: Some("load:1".to_owned()), content: None },
+            definition: PinnedDefinition {
+                revision: Some("load:1".to_owned()),
+                content: None,
+                fargate: false,
+            },
             queue: "spot".to_owned(),
             fallback_queue: None,
             share_identifier: None,
@@ -240,6 +244,8 @@ pub(crate) fn plan(days: impl IntoIterator<Item = u32>) -> Plan {
         history: History::default(),
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
+        memory_why: None,
+        pilots: 0,
         jobs: days.into_iter().map(job).collect(),
     }
 }

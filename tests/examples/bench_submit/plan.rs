@@ -54,7 +54,11 @@ pub fn of(days: u32) -> Plan {
         },
         source: PlannedSource { bucket: "example-logs".to_owned(), dimensions: vec!["service".to_owned()] },
         job: JobTemplate {
-            definition: PinnedDefinition { revision: Some(DEFINITION.to_owned()), content: None },
+            definition: PinnedDefinition {
+                revision: Some(DEFINITION.to_owned()),
+                content: None,
+                fargate: false,
+            },
             queue: "spot".to_owned(),
             fallback_queue: None,
             share_identifier: None,
@@ -72,6 +76,8 @@ pub fn of(days: u32) -> Plan {
         history: History::default(),
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
+        memory_why: None,
+        pilots: 0,
         jobs: (0..days).map(job).collect(),
     }
 }

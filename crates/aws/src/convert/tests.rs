@@ -45,8 +45,13 @@ async fn every_live_status_has_its_place() {
             reclaims: 0,
         };
         let seen = seen(vec![job(status, &reason)]).await;
-        let expected =
-            SeenJob { job_id: "1-2-3".into(), name: JobName::from_text("df-x-1-0"), state, log_stream: None };
+        let expected = SeenJob {
+            job_id: "1-2-3".into(),
+            name: JobName::from_text("df-x-1-0"),
+            state,
+            log_stream: None,
+            peak_kib: None,
+        };
         assert_eq!(seen, [expected], "{status}");
     }
 }

@@ -42,7 +42,8 @@ fn try_json(t: &Try) -> serde_json::Value {
         "state": how(t), "exit_code": ended.and_then(|e| e.exit_code), "reasons": ended.map(|e| &e.reasons),
         "started_at": ended.and_then(|e| e.started_at), "stopped_at": ended.and_then(|e| e.stopped_at),
         "attempts": ended.map(|e| e.attempts), "reclaims": ended.map(|e| e.reclaims),
-        "log_tail": ended.map(|e| &e.log_tail),
+        "log_tail": ended.map(|e| &e.log_tail), "memory_why": t.intended.memory_why,
+        "peak_kib": ended.and_then(|e| e.peak_kib), "sign": ended.and_then(|e| e.sign.as_ref()),
     })
 }
 
@@ -74,6 +75,9 @@ fn one_try(t: &Try) -> String {
         time(t.intent.stored_at),
         t.intended.queue
     );
+    if let Some(why) = &t.intended.memory_why {
+        let _ = writeln!(out, "    {memory}: {}", escape::terminal(why));
+    }
     let Some(ended) = &t.ended else { return out };
     if let Some((started, stopped)) = ended.started_at.zip(ended.stopped_at) {
         let ran = seconds((stopped - started).num_seconds().max(0) as u64);
@@ -83,7 +87,11 @@ fn one_try(t: &Try) -> String {
         } else {
             String::new()
         };
-        let _ = writeln!(out, "    ran {} to {} ({ran}), {attempts}{lost}", time(started), time(stopped));
+        let peak = ended.peak_kib.map_or_else(String::new, |kib| {
+            format!(", at most {} of memory", units::show_mib(kib.div_ceil(1024)))
+        });
+        let _ =
+            writeln!(out, "    ran {} to {} ({ran}), {attempts}{lost}{peak}", time(started), time(stopped));
     }
     if let Some(sign) = &ended.sign {
         let _ = writeln!(out, "    the job says: {}", escape::terminal(sign));

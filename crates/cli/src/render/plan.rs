@@ -76,14 +76,36 @@ pub fn plan_text(plan: &Plan) -> String {
     let revision =
         definition.revision.as_deref().unwrap_or("the file's, registered when the plan is submitted");
     let _ = writeln!(out, "Job definition: {}; queue: {}", escape::terminal(revision), plan.job.queue);
-    let start = units::show_mib(plan.job.memory.start_mib);
-    let max = units::show_mib(plan.job.memory.max_mib);
-    let _ = writeln!(out, "Memory: {start} at first, doubled after each kill for memory, at most {max}");
+    out.push_str(&memory(plan));
     if plan.jobs.len() > plan.limits.max_jobs as usize {
         let _ = writeln!(out, "Over limits.max_jobs ({}): submit will refuse it", plan.limits.max_jobs);
     }
     out.push_str(&estimate(&totals));
     out.push_str(&last_line(&totals));
+    out
+}
+
+/// What jobs ask for, and why.
+fn memory(plan: &Plan) -> String {
+    let asked = || plan.jobs.iter().map(|j| j.memory_mib);
+    let (least, most) = (asked().min(), asked().max());
+    let range = match least.zip(most) {
+        Some((least, most)) if least == most => format!("{} a job", units::show_mib(least)),
+        Some((least, most)) => format!("{} to {} a job", units::show_mib(least), units::show_mib(most)),
+        None => format!("{} at first", units::show_mib(plan.job.memory.start_mib)),
+    };
+    let max = units::show_mib(plan.job.memory.max_mib);
+    let why = plan.memory_why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+    let mut out = format!("Memory: {range}{why}, at most {max}; more after each kill for memory\n");
+    let pilots = plan.pilot_jobs();
+    if !pilots.is_empty() {
+        let named: Vec<String> = pilots.iter().map(|j| escape::terminal(&j.slice.to_string())).collect();
+        let _ = writeln!(
+            out,
+            "Pilots: {} go first and alone; the others ask for what these teach",
+            named.join(", ")
+        );
+    }
     out
 }
 

@@ -113,13 +113,15 @@ fn job(fields: &Fields<'_>, findings: &mut Findings) -> JobParts {
 }
 
 fn limits(fields: &Fields<'_>, findings: &mut Findings) -> LimitsParts {
-    let Some(fields) = fields.section("limits", &["in_flight", "stop_after", "max_jobs"], findings) else {
+    let Some(fields) = fields.section("limits", &["in_flight", "stop_after", "max_jobs", "pilots"], findings)
+    else {
         return LimitsParts::default();
     };
     LimitsParts {
         in_flight: fields.whole("in_flight", findings),
         stop_after: fields.text("stop_after", findings),
         max_jobs: fields.whole("max_jobs", findings),
+        pilots: fields.whole("pilots", findings),
     }
 }
 

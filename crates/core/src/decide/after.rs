@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{AdoptedPlan, Decision, NextTry, Pace};
+use super::{AdoptedPlan, Decision, Learned, NextTry, Pace};
 use crate::fact::Outcome;
 use crate::failure::FailureClass;
 use crate::job::Shape;
 use crate::ledger::{Adoption, SliceRecord, Try, TryState};
-use crate::memory;
+use crate::memory::{Next, Why};
 use crate::spec::Idempotent;
 
 /// A slice of which nothing runs, and the plan that says what becomes of it.
@@ -19,6 +19,7 @@ pub(super) struct After<'a> {
     pub record: &'a SliceRecord,
     pub adoption: &'a Adoption,
     pub adopted: &'a AdoptedPlan,
+    pub learned: &'a Learned<'a>,
 }
 
 impl After<'_> {
@@ -107,27 +108,30 @@ impl After<'_> {
         let killed = self.tries.iter().filter(|t| t.failure() == Some(FailureClass::OutOfMemory));
         match killed.map(|t| t.intended.memory_mib).max() {
             Some(killed) if shape.memory_mib <= killed => self.more_memory(killed, FailureClass::OutOfMemory),
-            _ => self.submit(shape),
+            _ => self.submit(shape, None),
         }
     }
 
     fn more_memory(&self, killed_mib: u64, class: FailureClass) -> Decision {
-        let bounds = self.adopted.plan().job.memory;
-        match memory::after_oom(killed_mib, bounds) {
-            Some(memory_mib) => self.submit(Shape { memory_mib, ..self.same() }),
-            None => Decision::GiveUp {
-                class,
-                why: format!("killed at {killed_mib} MiB, and memory.max is {} MiB", bounds.max_mib),
-            },
+        let plan = self.adopted.plan();
+        let (bytes, objects) = (self.last.intended.bytes, self.last.intended.objects);
+        match self.learned.model().after_oom(killed_mib, bytes, objects, plan.job.memory, plan.platform()) {
+            Next::Memory(request) => {
+                self.submit(Shape { memory_mib: request.mib, ..self.same() }, Some(request.why))
+            }
+            Next::Split { why, .. } | Next::GiveUp { why } => {
+                Decision::GiveUp { class, why: why.to_string() }
+            }
         }
     }
 
-    fn submit(&self, shape: Shape) -> Decision {
+    fn submit(&self, shape: Shape, why: Option<Why>) -> Decision {
         Decision::Submit(NextTry {
             plan: self.adoption.digest.clone(),
             definition: self.adoption.definition.clone(),
             load: self.last.intended.load,
             shape,
+            why,
         })
     }
 }

@@ -10,6 +10,7 @@ mod doubles;
 mod endings;
 mod fallback;
 mod nothing_may_run_twice;
+mod pilots;
 mod plans_after_plans;
 mod properties;
 mod sending;

@@ -1,5 +1,7 @@
 //! Ledger + measured → plan.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
@@ -10,9 +12,9 @@ use crate::fact::{Identity, Outcome};
 use crate::failure::FailureClass;
 use crate::ledger::{Ledger, SliceRecord, Standing, Try, TryState, Verdict};
 use crate::measure::{Measure, Measured};
-use crate::memory;
+use crate::memory::{self, Model, Platform};
 use crate::partition::{PartitionId, SliceId};
-use crate::spec::Spec;
+use crate::spec::{Idempotent, Spec};
 
 /// All that a plan is made from.
 pub struct Inputs<'a> {
@@ -45,6 +47,7 @@ pub fn make(inputs: &Inputs<'_>) -> Plan {
     // Where no day of the window has settled, nothing was listed, and nothing can be said of any day.
     let days: Vec<NaiveDate> = from.iter_days().take_while(|d| measured.days.is_some() && *d <= to).collect();
     let empty = Measure::default();
+    let model = Model::fit(&ledger.observations());
     let mut partitions = Vec::with_capacity(days.len() * measured.combinations.len());
     let mut jobs = Vec::new();
     for values in &measured.combinations {
@@ -59,7 +62,7 @@ pub fn make(inputs: &Inputs<'_>) -> Plan {
                 None => choose(inputs, &slice, measure, record),
             };
             if let Choice::Submit(_) = choice {
-                jobs.push(job(inputs, slice, measure, record));
+                jobs.push(job(inputs, slice, measure, record, &model));
             }
             partitions.push(PlannedPartition {
                 partition: id,
@@ -74,7 +77,28 @@ pub fn make(inputs: &Inputs<'_>) -> Plan {
             });
         }
     }
-    assemble(inputs, (from, to), partitions, jobs)
+    let mut plan = assemble(inputs, (from, to), partitions, jobs);
+    order(&mut plan);
+    plan.memory_why = plan.learns().then(|| plan.request(&model, 0, 0).why.to_string());
+    plan
+}
+
+/// Pilots first, then the largest: what takes longest is begun first, so that it does not end alone.
+fn order(plan: &mut Plan) {
+    let sizes: Vec<u64> = plan.jobs.iter().map(|j| j.bytes).collect();
+    let places = if plan.learns() { memory::pilots(&sizes) } else { None };
+    let most = plan.limits.pilots as usize;
+    let pilots: Vec<SliceId> = places
+        .into_iter()
+        .flatten()
+        .take(most)
+        .filter_map(|at| plan.jobs.get(at).map(|job| job.slice.clone()))
+        .collect();
+    plan.pilots = pilots.len();
+    plan.jobs.sort_by_cached_key(|job| {
+        let pilot = pilots.iter().position(|slice| *slice == job.slice).unwrap_or(pilots.len());
+        (pilot, Reverse(job.bytes), job.slice.clone())
+    });
 }
 
 fn assemble(
@@ -122,6 +146,8 @@ fn assemble(
             filtered: measured.filtered,
             unusable: measured.unusable.clone(),
         },
+        memory_why: None,
+        pilots: 0,
         jobs,
     }
 }
@@ -181,7 +207,13 @@ fn failed_class(record: &SliceRecord) -> Option<FailureClass> {
     }
 }
 
-fn job(inputs: &Inputs<'_>, slice: SliceId, measure: &Measure, record: Option<&SliceRecord>) -> PlannedJob {
+fn job(
+    inputs: &Inputs<'_>,
+    slice: SliceId,
+    measure: &Measure,
+    record: Option<&SliceRecord>,
+    model: &Model,
+) -> PlannedJob {
     let load = record.map_or(1, SliceRecord::next_load);
     let layout = inputs.spec.source().layout();
     let partition = slice.partition();
@@ -190,7 +222,7 @@ fn job(inputs: &Inputs<'_>, slice: SliceId, measure: &Measure, record: Option<&S
     PlannedJob {
         load,
         tries_before: record.map_or(0, |r| r.next_try(load) - 1),
-        memory_mib: first_memory(inputs, record),
+        memory_mib: first_memory(inputs, measure, record, model),
         prefix,
         objects: measure.objects,
         bytes: measure.bytes,
@@ -199,10 +231,15 @@ fn job(inputs: &Inputs<'_>, slice: SliceId, measure: &Measure, record: Option<&S
     }
 }
 
-/// `memory.start`, or what the last successful load of this slice needed, or what a try that was killed for its
-/// memory must now exceed: a day that is known to be heavy does not begin small again.
-fn first_memory(inputs: &Inputs<'_>, record: Option<&SliceRecord>) -> u64 {
-    let bounds = inputs.spec.job().memory();
+/// What the last successful load of this slice asked for, or what a try that was killed for its memory must now exceed: a
+/// day that is known to be heavy does not begin small again. Of a slice that was never tried, what the others teach so far.
+fn first_memory(inputs: &Inputs<'_>, measure: &Measure, record: Option<&SliceRecord>, model: &Model) -> u64 {
+    let job = inputs.spec.job();
+    let bounds = job.memory();
+    if record.is_none_or(|r| r.tries.is_empty()) && job.idempotent() != Idempotent::No {
+        let platform = if inputs.definition.fargate { Platform::fargate(job.vcpus()) } else { Platform::Ec2 };
+        return model.request(measure.bytes, measure.objects, bounds, platform).mib;
+    }
     let needed = |t: &Try| match t.failure() {
         Some(FailureClass::OutOfMemory) => {
             memory::after_oom(t.intended.memory_mib, bounds).unwrap_or(bounds.max_mib)

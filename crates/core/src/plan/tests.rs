@@ -92,7 +92,7 @@ impl Desk {
             place: place(),
             bucket: "example-logs".to_owned(),
             root: "raw/".to_owned(),
-            definition: PinnedDefinition { revision: some("load:1"), content: None },
+            definition: PinnedDefinition { revision: some("load:1"), fargate: false, content: None },
             ledger: &self.ledger,
             measured: &self.measured,
             only: self.only.clone(),

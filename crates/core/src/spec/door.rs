@@ -14,6 +14,8 @@ use crate::layout;
 const MOST_SPOT: u64 = 9;
 const MOST_RETRIES: u64 = 100;
 const MOST_JOBS: u64 = 1_000_000;
+/// The median, the 80th percentile and the largest.
+const MOST_PILOTS: u64 = 3;
 /// Where the local engine keeps the journal if nothing was said.
 const LOCAL_STATE: &str = ".dayfill";
 
@@ -154,11 +156,12 @@ fn read_retry(parts: RetryParts, problems: &mut Problems) -> RetryPolicy {
 fn read_limits(parts: LimitsParts, problems: &mut Problems) -> Limits {
     let mut limits = Limits::default();
     let fields = [
-        ("limits.in_flight", parts.in_flight, &mut limits.in_flight),
-        ("limits.max_jobs", parts.max_jobs, &mut limits.max_jobs),
+        ("limits.in_flight", parts.in_flight, 1..=MOST_JOBS, &mut limits.in_flight),
+        ("limits.max_jobs", parts.max_jobs, 1..=MOST_JOBS, &mut limits.max_jobs),
+        ("limits.pilots", parts.pilots, 0..=MOST_PILOTS, &mut limits.pilots),
     ];
-    for (field, value, slot) in fields {
-        if let Some(value) = value.and_then(|value| job::whole(field, value, 1..=MOST_JOBS, problems)) {
+    for (field, value, bounds, slot) in fields {
+        if let Some(value) = value.and_then(|value| job::whole(field, value, bounds, problems)) {
             *slot = value;
         }
     }

@@ -126,6 +126,8 @@ pub struct LimitsParts {
     pub stop_after: Option<String>,
     /// Jobs in one plan.
     pub max_jobs: Option<u64>,
+    /// Jobs that go first.
+    pub pilots: Option<u64>,
 }
 
 /// What was written about prices, in dollars.

@@ -43,11 +43,24 @@ pub struct Limits {
     pub stop_after: Option<StopAfter>,
     /// The most jobs that one plan may submit.
     pub max_jobs: u32,
+    /// How many jobs go first and alone, so that the others ask for what they need; at most 3.
+    #[serde(default = "pilots", skip_serializing_if = "is_pilots")]
+    pub pilots: u32,
+}
+
+fn pilots() -> u32 {
+    Limits::default().pilots
+}
+
+// Plans that were made before there were pilots keep their digest.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_pilots(pilots: &u32) -> bool {
+    *pilots == self::pilots()
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight: 50, stop_after: None, max_jobs: 5000 }
+        Self { in_flight: 50, stop_after: None, max_jobs: 5000, pilots: 3 }
     }
 }
 

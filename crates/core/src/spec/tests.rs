@@ -65,7 +65,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(spec.job().command(), None);
     assert_eq!(spec.job().definition(), &Definition::File("job-definitions/load.yaml".to_owned()));
     assert_eq!(spec.retry(), RetryPolicy::default());
-    assert_eq!(spec.limits(), Limits { in_flight: 50, stop_after: None, max_jobs: 5000 });
+    assert_eq!(spec.limits(), Limits { in_flight: 50, stop_after: None, max_jobs: 5000, pilots: 3 });
     assert_eq!(spec.prices(), None);
     assert_eq!(spec.engine(), EngineKind::Aws);
     assert_eq!(spec.state().to_string(), "s3://example-state/dayfill/");

@@ -366,6 +366,7 @@ impl Queue for FakeCloud {
             name: j.name.clone(),
             state: j.state.clone(),
             log_stream: j.log_stream.clone(),
+            peak_kib: None,
         };
         Ok(state.jobs.iter().filter(is_there).map(seen).collect())
     }

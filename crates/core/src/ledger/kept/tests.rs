@@ -88,6 +88,7 @@ fn every_fact() -> Vec<Fact> {
             stopped_at: Some(at(70)),
             attempts: 2,
             reclaims: 1,
+            peak_kib: Some(65_536),
             sign: Some(why("heap")),
             log_tail: vec!["a line".to_owned()],
             log_stream: Some("load/default/1".to_owned()),

@@ -6,16 +6,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::after::After;
+pub use self::misplaced::remedy;
+use self::misplaced::{misplaced, stop_misplaced};
 use crate::fact::{LiveStatus, Outcome};
 use crate::failure::FailureClass;
 use crate::job::{JobName, Shape};
-use crate::ledger::{Adoption, Ledger, SliceRecord, Stamp, Try, TryState};
+use crate::ledger::{Adoption, Ledger, SliceRecord, Try, TryState};
 use crate::memory::{Model, Why};
 use crate::partition::SliceId;
 use crate::plan::{Plan, PlanDigest, PlannedJob};
 use crate::spec::StopAfter;
 
 mod after;
+mod fallback;
+mod misplaced;
 
 /// An adopted plan, with its jobs by slice.
 #[derive(Debug, Clone)]
@@ -230,59 +234,6 @@ fn brake(
     }
 }
 
-/// Stops where Batch has said for a while that jobs will never get a host: every further job would only wait beside them.
-/// Counted anew from an adoption, because whoever adopts a plan has seen to it, and Batch may not have looked again yet.
-fn stop_misplaced(
-    decisions: &mut Vec<(SliceId, Decision)>,
-    ledger: &Ledger,
-    adoption: &Adoption,
-    pace: Pace,
-    now: DateTime<Utc>,
-) {
-    let stopping = decisions.iter().any(|(_, d)| matches!(d, Decision::StopBackfill { .. }));
-    if ledger.stopped().is_some() || stopping {
-        return;
-    }
-    let misplaced: Vec<_> = misplaced(ledger, adoption, pace, now).collect();
-    let Some((slice, first)) = misplaced.first() else { return };
-    let reason = first.reason.as_deref().unwrap_or_default();
-    let why = format!(
-        "{} of {} jobs never get a host: {reason}; {}",
-        misplaced.len(),
-        ledger.live().count(),
-        remedy(reason)
-    );
-    decisions.push(((*slice).clone(), Decision::StopBackfill { why }));
-}
-
-/// The jobs of which Batch has said for a while that they never get a host.
-fn misplaced<'a>(
-    ledger: &'a Ledger,
-    adoption: &'a Adoption,
-    pace: Pace,
-    now: DateTime<Utc>,
-) -> impl Iterator<Item = (&'a SliceId, &'a Try)> {
-    // The later of two clocks: on a machine whose own is ahead of the store's nothing has stood for long at once.
-    let at = |stamp: Stamp| stamp.stored_at.max(stamp.written_at);
-    let stands = move |t: &Try| now - at(t.waits_since).max(at(adoption.stamp)) >= pace.dwell;
-    ledger.live().filter(move |(_, t)| t.is_misplaced() && t.ending.is_none() && stands(t))
-}
-
-/// What to do about a job that waits for this reason.
-pub fn remedy(reason: &str) -> &'static str {
-    if reason.contains("JOB_RESOURCE_REQUIREMENT") {
-        "lower job.memory or job.vcpus, or give the queue larger hosts; `dayfill cancel` ends what waits"
-    } else if reason.contains("COMPUTE_ENVIRONMENT_MAX_RESOURCE") {
-        "raise maxvCpus of the compute environment"
-    } else if reason.contains("SERVICE_ROLE_PERMISSIONS") {
-        "give the service role of the compute environment its permissions"
-    } else if reason.starts_with("CAPACITY:") {
-        "Batch goes on trying; more instance types, more zones or a fallback queue would help"
-    } else {
-        "look at the compute environments of the queue: `dayfill doctor`"
-    }
-}
-
 fn about(
     slice: &SliceId,
     record: &SliceRecord,
@@ -400,25 +351,8 @@ fn terminate(record: &SliceRecord, t: &Try, plans: &Plans, stopped: bool) -> Opt
     // Asked again at every step until the end is seen: a request that was lost would otherwise never be repeated.
     let wanted = t.ending.as_ref().or(record.cancelled.as_ref()).cloned();
     // Once the backfill is stopped no successor would follow: Batch retries what it has.
-    let why = wanted.or_else(|| if stopped { None } else { moves_to_fallback(record, t, plans) })?;
+    let why = wanted.or_else(|| if stopped { None } else { fallback::moves(record, t, plans) })?;
     Some(Decision::Terminate { job: t.intended.name.clone(), why })
-}
-
-/// Whether the hosts of these tries, which are of one load and plan, were taken so often that the next goes to the fallback
-/// queue. A new plan begins on the first queue: prices and Spot markets change.
-fn goes_to_fallback<'a>(tries: impl IntoIterator<Item = &'a Try>, plan: &Plan) -> bool {
-    let reclaims: u32 = tries.into_iter().map(|t| t.reclaims).sum();
-    plan.job.fallback_queue.is_some() && reclaims >= plan.retry.fallback_after
-}
-
-/// Why a job that Batch would go on retrying on hosts that are taken away is ended, so that its slice can go elsewhere.
-fn moves_to_fallback(record: &SliceRecord, t: &Try, plans: &Plans) -> Option<String> {
-    let plan = plans.get(&t.intended.plan)?.plan();
-    let fallback = plan.job.fallback_queue.as_ref().filter(|queue| **queue != t.intended.queue)?;
-    let (load, digest) = (t.intended.load, &t.intended.plan);
-    let tries = record.tries.iter().filter(|t| t.intended.load == load && t.intended.plan == *digest);
-    goes_to_fallback(tries, plan)
-        .then(|| format!("dayfill: its hosts were taken too often, so it goes to the queue {fallback}"))
 }
 
 /// Whether anything is left to watch or to send: live jobs, or decisions that will lead to one.

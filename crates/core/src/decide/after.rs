@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{AdoptedPlan, Decision, Learned, NextTry, Pace};
+use super::{AdoptedPlan, Decision, Learned, NextTry, Pace, fallback};
 use crate::fact::Outcome;
 use crate::failure::FailureClass;
 use crate::job::Shape;
@@ -98,7 +98,7 @@ impl After<'_> {
             r#try: self.record.next_try(last.load),
             memory_mib: last.memory_mib,
             timeout_s: last.timeout_s,
-            fallback: super::goes_to_fallback(self.tries.iter().copied(), self.adopted.plan()),
+            fallback: fallback::is_due(self.tries.iter().copied(), self.adopted.plan()),
         }
     }
 

@@ -20,3 +20,8 @@ deny:
 # 1,000 jobs of /bin/true through the local engine and through xargs -P2, and the ratio.
 bench-local jobs="1000":
     cargo run --release -p dayfill-local --example bench_jobs {{jobs}}
+
+# How much memory the learned requests waste beside others, replayed over tasks that ran once: tables with the columns
+# process, bytes, objects (may be empty), peak_mib, minutes.
+bench-memory *files:
+    cargo run --release -q -p dayfill-core --example bench_memory -- {{files}}

@@ -24,3 +24,8 @@ bench-local jobs="1000":
 # How much of what a service allows is used, by dayfill and by three clients beside it: three times so many seconds.
 bench-submit seconds="60":
     cargo run --release -p dayfill-tests --example bench_submit {{seconds}}
+
+# How much memory the learned requests waste beside others, replayed over tasks that ran once: tables with the columns
+# process, bytes, objects (may be empty), peak_mib, minutes.
+bench-memory *files:
+    cargo run --release -q -p dayfill-core --example bench_memory -- {{files}}

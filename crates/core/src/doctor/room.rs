@@ -1,19 +1,9 @@
 //! Whether a job of this size can be placed.
 
 use super::{Check, Environment};
-use crate::memory::after_oom;
+use crate::memory::{after_oom, fargate_pairs};
 use crate::spec::MemoryBounds;
 use crate::units::show_mib;
-
-/// What Fargate offers: vCPUs, and memory in MiB from, to, and in steps of. It also has a quarter and half a vCPU,
-/// which a spec cannot ask for.
-const FARGATE: [(u32, u64, u64, u64); 5] = [
-    (1, 2048, 8192, 1024),
-    (2, 4096, 16_384, 1024),
-    (4, 8192, 30_720, 1024),
-    (8, 16_384, 61_440, 4096),
-    (16, 32_768, 122_880, 8192),
-];
 
 /// Whether the vCPUs of one job are within `maxvCpus` of the environments.
 pub fn vcpus(vcpus: u32, environments: &[Environment]) -> Check {
@@ -25,7 +15,7 @@ pub fn vcpus(vcpus: u32, environments: &[Environment]) -> Check {
         .map(|e| format!("{} (maxvCpus {})", e.name, e.max_vcpus.unwrap_or_default()))
         .collect();
     let fargate = environments.iter().any(|e| e.kind.is_fargate());
-    if fargate && !FARGATE.iter().any(|(n, ..)| *n == vcpus) {
+    if fargate && fargate_pairs(vcpus.saturating_mul(1000)).is_none() {
         return Check::failed(
             ID,
             format!("Fargate has no tasks of {vcpus} vCPUs"),
@@ -87,7 +77,7 @@ pub fn memory(
 }
 
 fn fargate(id: &'static str, vcpus: u32, bounds: MemoryBounds, range: &str) -> Check {
-    let Some((_, least, most, step)) = FARGATE.into_iter().find(|(n, ..)| *n == vcpus) else {
+    let Some((least, most, step)) = fargate_pairs(vcpus.saturating_mul(1000)) else {
         return Check::skipped(id, "vcpus");
     };
     let possible = |mib: u64| (least..=most).contains(&mib) && mib.is_multiple_of(step);

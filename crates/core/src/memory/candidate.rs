@@ -5,12 +5,18 @@ use std::cmp::Ordering;
 use super::observation::{Observation, Peak};
 use super::why::Rule;
 
-/// A request has so much more than is believed to be needed.
-pub(super) const HEADROOM: f64 = 1.05;
+/// What was killed is believed to have needed so much of what it had: not known, but the least that is worth a try.
+const AFTER_KILL: f64 = 1.2;
 /// After a kill a request grows to so much of what failed, at least.
 pub(super) const GROWTH: f64 = 1.5;
 /// Fewer finished jobs than this teach nothing.
 pub(super) const ENOUGH: usize = 3;
+
+/// A request is so much of what is believed to be needed. The more jobs were seen, the less will the next one exceed
+/// what they needed: 5 % after three jobs, 3 % after ten, 2 % after many.
+pub(super) fn headroom(jobs: usize) -> f64 {
+    1.02 + 0.1 / jobs.max(1) as f64
+}
 
 /// A finished job as the rules see it.
 #[derive(Debug, Clone, Copy)]
@@ -30,13 +36,14 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn of(observation: &Observation) -> Self {
+    /// `headroom` is what a request will have.
+    pub(super) fn of(observation: &Observation, headroom: f64) -> Self {
         let Observation { bytes, objects, peak, minutes, .. } = observation.believed();
-        // What succeeded suffices without headroom; what was killed will be asked for half as much again.
+        // What sufficed without headroom suffices.
         let need = match peak {
             Peak::Exact(peak) => peak,
-            Peak::AtMost(most) | Peak::Between(_, most) => most as f64 / HEADROOM,
-            Peak::AtLeast(least) => least as f64 * GROWTH / HEADROOM,
+            Peak::AtMost(most) | Peak::Between(_, most) => most as f64 / headroom,
+            Peak::AtLeast(least) => least as f64 * AFTER_KILL / headroom,
         };
         let sample = Sample { bytes: bytes as f64, objects: objects as f64, need, hours: minutes / 60.0 };
         Self { sample, peak }
@@ -67,12 +74,12 @@ impl Known {
 
     /// The bound, where it contradicts that `said` MiB are needed.
     fn against(&self, said: f64) -> Option<Sample> {
-        let need = match self.peak {
-            Peak::AtMost(most) | Peak::Between(_, most) if (most as f64) < said => most as f64 / HEADROOM,
-            Peak::AtLeast(least) | Peak::Between(least, _) if least as f64 > said => self.sample.need,
-            _ => return None,
-        };
-        Some(Sample { need, ..self.sample })
+        match self.peak {
+            Peak::AtMost(most) if (most as f64) < said => Some(self.sample),
+            Peak::Between(_, most) if (most as f64) < said => Some(self.sample),
+            Peak::AtLeast(least) | Peak::Between(least, _) if least as f64 > said => Some(self.sample),
+            _ => None,
+        }
     }
 }
 

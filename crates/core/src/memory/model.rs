@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::candidate::{ENOUGH, HEADROOM, Known, smallest};
+use super::candidate::{ENOUGH, Known, headroom, smallest};
 use super::observation::Observation;
 use super::platform::Platform;
 use super::replay::{Winner, cheapest};
@@ -57,12 +57,13 @@ pub struct Model {
 impl Model {
     /// Learns from the finished jobs, in whatever order they come.
     pub fn fit(observations: &[Observation]) -> Self {
-        let mut known: Vec<Known> = observations.iter().map(Known::of).collect();
+        let headroom = headroom(observations.len());
+        let mut known: Vec<Known> = observations.iter().map(|o| Known::of(o, headroom)).collect();
         // A sum of floating point numbers depends on their order, and a close race on the sum.
         known.sort_unstable_by(Known::in_order);
         let smallest = smallest(&known);
         let bounds = known.iter().filter(|k| !k.is_exact()).count();
-        let winner = if known.len() < ENOUGH { None } else { cheapest(&known, smallest) };
+        let winner = if known.len() < ENOUGH { None } else { cheapest(&known, smallest, headroom) };
         Self { winner, jobs: known.len(), bounds, smallest }
     }
 
@@ -139,8 +140,8 @@ impl Model {
         let unit = if rule == Rule::Line { f64::from(1 << 30) } else { 1.0 };
         Why::Learned {
             rule,
-            base_mib: HEADROOM * (winner.candidate.a + winner.k),
-            slope_mib: HEADROOM * winner.candidate.b * unit,
+            base_mib: winner.headroom * (winner.candidate.a + winner.k),
+            slope_mib: winner.headroom * winner.candidate.b * unit,
             slack: winner.slack,
             jobs: self.jobs,
             bounds: self.bounds,

@@ -3,7 +3,8 @@
 /// EC2 sells any amount; a grid lets jobs share hosts, and requests that differ by nothing be the same.
 const EC2_STEP_MIB: u64 = 64;
 
-/// What Fargate sells: thousandths of a vCPU, and memory in MiB from, to, and in steps of.
+/// What Fargate sells: thousandths of a vCPU, and memory in MiB from, to, and in steps of. A spec cannot ask for the
+/// first two.
 const FARGATE: [(u32, u64, u64, u64); 7] = [
     (250, 512, 2048, 512),
     (500, 1024, 4096, 1024),
@@ -36,12 +37,7 @@ impl Platform {
     pub fn round_up(self, mib: u64) -> Option<u64> {
         match self {
             Self::Ec2 => mib.max(1).checked_next_multiple_of(EC2_STEP_MIB),
-            Self::Fargate { milli_vcpus } => {
-                let (least, most, step) = pairs(milli_vcpus)?;
-                let next = (least..=most).step_by(step as usize).find(|sold| *sold >= mib)?;
-                // A quarter of a vCPU has 1 and 2 GiB, and nothing between.
-                Some(if milli_vcpus == 250 && next == 1536 { most } else { next })
-            }
+            Self::Fargate { milli_vcpus } => sold(milli_vcpus).find(|sold| *sold >= mib),
         }
     }
 
@@ -50,16 +46,19 @@ impl Platform {
     pub fn round_down(self, mib: u64) -> Option<u64> {
         match self {
             Self::Ec2 => (mib > 0).then_some(mib),
-            Self::Fargate { milli_vcpus } => {
-                let (least, most, step) = pairs(milli_vcpus)?;
-                let sold = |m: &u64| *m <= mib && self.round_up(*m) == Some(*m);
-                (least..=most).step_by(step as usize).filter(sold).last()
-            }
+            Self::Fargate { milli_vcpus } => sold(milli_vcpus).take_while(|sold| *sold <= mib).last(),
         }
     }
 }
 
-/// Least, most and step of what goes with these vCPUs.
-fn pairs(milli_vcpus: u32) -> Option<(u64, u64, u64)> {
+/// What Fargate sells with so many thousandths of a vCPU: MiB from, to, and in steps of.
+pub(crate) fn fargate_pairs(milli_vcpus: u32) -> Option<(u64, u64, u64)> {
     FARGATE.iter().find(|(m, ..)| *m == milli_vcpus).map(|&(_, least, most, step)| (least, most, step))
+}
+
+/// The same from the least, but a quarter of a vCPU has 1 and 2 GiB and nothing between.
+fn sold(milli_vcpus: u32) -> impl Iterator<Item = u64> {
+    let pairs = fargate_pairs(milli_vcpus).into_iter();
+    let steps = pairs.flat_map(|(least, most, step)| (least..=most).step_by(step as usize));
+    steps.filter(move |mib| milli_vcpus != 250 || *mib != 1536)
 }

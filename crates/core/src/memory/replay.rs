@@ -1,6 +1,6 @@
 //! Which rule with which slack would have cost the least at the jobs that have finished.
 
-use super::candidate::{Candidate, GROWTH, HEADROOM, Known, Sample, fit};
+use super::candidate::{Candidate, GROWTH, Known, Sample, fit};
 use super::why::{Rule, Slack};
 
 /// The slacks that compete, in hundredths of the finished jobs.
@@ -19,23 +19,24 @@ pub(super) struct Winner {
     pub k: f64,
     /// The most that the rule was ever short of.
     pub most: f64,
+    pub headroom: f64,
 }
 
 impl Winner {
     /// MiB to ask for.
     pub(super) fn first(&self, bytes: f64, objects: f64) -> f64 {
-        HEADROOM * (self.candidate.at(bytes, objects) + self.k)
+        self.headroom * (self.candidate.at(bytes, objects) + self.k)
     }
 
     /// MiB to ask for after a kill.
     pub(super) fn second(&self, bytes: f64, objects: f64) -> f64 {
-        let covers_all = HEADROOM * (self.candidate.at(bytes, objects) + self.most);
+        let covers_all = self.headroom * (self.candidate.at(bytes, objects) + self.most);
         covers_all.max(GROWTH * self.first(bytes, objects))
     }
 }
 
 /// The cheapest. `least` is the least that any request will be.
-pub(super) fn cheapest(known: &[Known], least: f64) -> Option<Winner> {
+pub(super) fn cheapest(known: &[Known], least: f64, headroom: f64) -> Option<Winner> {
     let mut best: Option<(f64, Winner)> = None;
     for rule in Rule::ALL {
         let Some((candidate, samples)) = fit(rule, known) else { continue };
@@ -45,7 +46,7 @@ pub(super) fn cheapest(known: &[Known], least: f64) -> Option<Winner> {
         let quantiles = if samples.len() < FOR_QUANTILES { &[][..] } else { &QUANTILES };
         let slacks = quantiles.iter().map(|q| (Slack::Quantile(*q), quantile(&short, *q)));
         for (slack, k) in slacks.chain([(Slack::Most, most)]) {
-            let winner = Winner { candidate, slack, k, most };
+            let winner = Winner { candidate, slack, k, most, headroom };
             let cost = replay(&winner, &samples, least);
             if best.as_ref().is_none_or(|(lowest, _)| cost < *lowest) {
                 best = Some((cost, winner));

@@ -42,7 +42,7 @@ fn a_kill_counts_where_the_peaks_say_that_less_is_enough() {
     assert!(matches!(before, Next::Memory(Request { mib: ..2048, .. })), "{before:?}");
     jobs.push(killed(1, 4096));
     let after = Model::fit(&jobs).after_oom(1088, GIB, 1, WIDE, Platform::Ec2);
-    assert!(matches!(after, Next::Memory(Request { mib: 6144.., .. })), "{after:?}");
+    assert!(matches!(after, Next::Memory(Request { mib: 4500.., .. })), "{after:?}");
     // One that the peaks explain says nothing new.
     let mut jobs: Vec<Observation> = (1..=20).map(|gib| job(gib, 1000.0 * gib as f64)).collect();
     let before = request(&Model::fit(&jobs), 15);

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -196,6 +197,20 @@ pub fn inspect(name: &str) -> Result<State, Refusal> {
     let format = ["inspect", "--type", "container", "--format", "{{json .State}}", "--", name];
     let text = run("docker", &format).map_err(uninspectable)?;
     serde_json::from_str(&text).map_err(|source| uninspectable(source.to_string()))
+}
+
+/// Whether a process of a container was killed since `since` because it held too much memory. Docker hears of that by
+/// another way than of the end, and where it hears of it later, [`State::oom_killed`] stays false.
+pub fn was_oom_killed(name: &str, since: SystemTime) -> bool {
+    let time = |at: SystemTime| {
+        let since_epoch = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        format!("{}.{:09}", since_epoch.as_secs(), since_epoch.subsec_nanos())
+    };
+    let (since, until) = (time(since), time(SystemTime::now()));
+    let container = format!("container={name}");
+    let words =
+        ["events", "--since", &since, "--until", &until, "--filter", "event=oom", "--filter", &container];
+    run("docker", &words).is_ok_and(|events| !events.trim().is_empty())
 }
 
 /// Sends a signal to the first process of a container; it may have ended.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::processes::{self, Snapshot};
 use super::protocol::{News, Request, RunId, Spawn};
@@ -22,6 +22,9 @@ const OOM_CODE: i32 = 137;
 // How long what the container engine is just doing may take when all has to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
+// How often, and how far apart, it is asked why a container was killed.
+const LATE_LOOKS: u32 = 5;
+const LATE_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the guard waits for.
 #[derive(Debug)]
@@ -202,6 +205,7 @@ impl Run {
 
     fn see_through(&self, log: &File) -> Result<(i32, bool), Refusal> {
         let name = &self.container.name;
+        let since = SystemTime::now();
         docker::start(name)?;
         tell(&News::Started { run: self.spawn.run.clone() });
         let stopped = {
@@ -217,10 +221,22 @@ impl Run {
         docker::wait(name)?;
         let state = docker::inspect(name)?;
         if state.has_run() {
-            Ok((state.exit_code, state.oom_killed))
+            Ok((state.exit_code, state.oom_killed || self.was_oom_killed(state.exit_code, since)))
         } else {
             Err("CannotInspectContainerError: the container has not run".to_owned())
         }
+    }
+
+    // Where a container was killed and nobody here asked for it, its engine may hear why a moment later.
+    fn was_oom_killed(&self, exit_code: i32, since: SystemTime) -> bool {
+        let unexplained = exit_code == OOM_CODE && lock(&self.phase).stopped.is_none();
+        unexplained
+            && (0..LATE_LOOKS).any(|look| {
+                if look > 0 {
+                    thread::sleep(LATE_PAUSE);
+                }
+                docker::was_oom_killed(&self.container.name, since)
+            })
     }
 
     // The container engine may be on another machine, or in a virtual one: then these are strangers' numbers.

@@ -5,7 +5,9 @@ use regex::Regex;
 use crate::sandbox::Sandbox;
 
 /// What differs, and what stands for it.
-const CHANGING: [(&str, &str); 7] = [
+const CHANGING: [(&str, &str); 8] = [
+    // Of a job that ends at once nobody may have measured anything.
+    (r", at most [\d.]+ [KMG]iB of memory", ""),
     (r"dayfill-under-test", "dayfill"),
     (r"df-[0-9a-f]{16}-(\S+?)-(\d+)-[0-9a-f]{8}", "df-HASH-$1-$2-NONCE"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),

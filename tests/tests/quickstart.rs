@@ -137,10 +137,7 @@ fn one_object_changes(sandbox: &Sandbox) {
 
     sandbox.run(&["run", YAML, "--yes", "--only", "changed"]).ended(0).says(&["Plan: 1 job for 1 day."]);
     results_are_right(sandbox);
-    sandbox
-        .run(&["explain", YAML, "web/2018-10-05"])
-        .ended(0)
-        .prints(&["load 2, try 1 with 32 MiB: succeeded"]);
+    sandbox.run(&["explain", YAML, "web/2018-10-05"]).ended(0).prints(&["load 2, try 1 with ", "succeeded"]);
     let loads: Vec<(String, usize)> = Facts::read(&state(sandbox)).successes().into_iter().collect();
     assert_eq!(loads.len(), 41, "40 first loads and one second: {loads:?}");
     assert!(loads.iter().all(|(_, times)| *times == 1), "{loads:?}");

@@ -13,9 +13,10 @@ use crate::failure::FailureClass;
 use crate::job::{JobName, Shape};
 use crate::ledger::{Adoption, Ledger, SliceRecord, Try, TryState};
 use crate::memory::{Model, Why};
-use crate::partition::SliceId;
+use crate::partition::{PartitionId, SliceId};
 use crate::plan::{Plan, PlanDigest, PlannedJob};
 use crate::spec::StopAfter;
+use crate::split::{Means, Most};
 
 mod after;
 mod fallback;
@@ -26,13 +27,20 @@ mod misplaced;
 pub struct AdoptedPlan {
     plan: Plan,
     jobs: HashMap<SliceId, usize>,
+    parts: HashMap<PartitionId, Vec<SliceId>>,
+    means: Means,
 }
 
 impl AdoptedPlan {
     /// Indexes the jobs of a plan.
     pub fn new(plan: Plan) -> Self {
         let jobs = plan.jobs.iter().enumerate().map(|(i, j)| (j.slice.clone(), i)).collect();
-        Self { plan, jobs }
+        let mut parts: HashMap<PartitionId, Vec<SliceId>> = HashMap::new();
+        for job in plan.jobs.iter().filter(|j| j.slice.is_part()) {
+            parts.entry(job.slice.partition().clone()).or_default().push(job.slice.clone());
+        }
+        let means = plan.means();
+        Self { plan, jobs, parts, means }
     }
 
     /// The plan.
@@ -40,7 +48,17 @@ impl AdoptedPlan {
         &self.plan
     }
 
-    /// The job of this slice.
+    /// What its slices may be cut into.
+    pub fn means(&self) -> Means {
+        self.means
+    }
+
+    /// The parts of a partition that the plan began with; none where it has the whole of it, or nothing.
+    pub fn parts(&self, partition: &PartitionId) -> &[SliceId] {
+        self.parts.get(partition).map_or(&[], Vec::as_slice)
+    }
+
+    /// The job of this slice that the plan began with.
     pub fn job(&self, slice: &SliceId) -> Option<&PlannedJob> {
         self.plan.jobs.get(*self.jobs.get(slice)?)
     }
@@ -48,6 +66,17 @@ impl AdoptedPlan {
 
 /// The adopted plans that are still worked off, by digest.
 pub type Plans = BTreeMap<PlanDigest, AdoptedPlan>;
+
+/// The job that a plan asks for: of its own, or of a part of a slice of its own that was cut since.
+pub fn planned<'a>(
+    adopted: &'a AdoptedPlan,
+    digest: &PlanDigest,
+    slice: &SliceId,
+    record: Option<&'a SliceRecord>,
+) -> Option<&'a PlannedJob> {
+    let part = record.and_then(|r| r.part.as_ref()).filter(|(plan, _)| plan == digest).map(|(_, job)| job);
+    adopted.job(slice).or(part)
+}
 
 /// How long to wait: before a job that did not start is sent again (doubled with every further failure), and before a job
 /// that is not placed is a reason to stop.
@@ -82,6 +111,17 @@ pub enum Decision {
     Wait,
     /// A further job.
     Submit(NextTry),
+    /// Cut it into parts that are no larger than this. Nothing of it runs.
+    Split {
+        /// The plan that asks for it.
+        plan: PlanDigest,
+        /// Which load.
+        load: u32,
+        /// How small the parts must be.
+        most: Most,
+        /// In words.
+        why: String,
+    },
     /// Ask Batch to end this job.
     Terminate {
         /// Which.
@@ -114,18 +154,25 @@ pub enum Decision {
 }
 
 /// Decides about every slice that is not settled, in order of slice: first what is under way, then, in the order of
-/// the newest plan, what was never sent. No more is submitted than `limits.in_flight` of the newest plan allows.
+/// the newest plan, what was never sent. A slice that was cut is decided about in its parts. No more is submitted than `limits.in_flight` of the newest plan allows.
 pub fn decide(ledger: &Ledger, plans: &Plans, pace: Pace, now: DateTime<Utc>) -> Vec<(SliceId, Decision)> {
     let mut all = Vec::new();
     let learned = Learned { ledger, model: OnceCell::new() };
     let scope = Scope { ledger, plans, learned: &learned };
-    for (slice, record) in ledger.slices() {
+    let newest = ledger.adopted().and_then(|a| Some((a, plans.get(&a.digest)?)));
+    let waits_its_turn = |slice: &SliceId, record: &SliceRecord| {
+        record.is_untouched() && newest.is_some_and(|(_, adopted)| adopted.job(slice).is_some())
+    };
+    for (slice, record) in ledger.slices().filter(|(slice, record)| !waits_its_turn(slice, record)) {
         all.extend(about(slice, record, scope, pace, now).into_iter().map(|d| (slice.clone(), d)));
     }
-    let newest = ledger.adopted().and_then(|a| Some((a, plans.get(&a.digest)?)));
     if let Some((adoption, adopted)) = newest {
-        for job in adopted.plan.jobs.iter().filter(|j| ledger.slice(&j.slice).is_none()) {
-            all.push((job.slice.clone(), Decision::Submit(first(adoption, adopted, job, None, &learned))));
+        for job in adopted.plan.jobs.iter() {
+            let record = ledger.slice(&job.slice);
+            if record.is_none_or(SliceRecord::is_untouched) {
+                let next = first(adoption, adopted, job, record, &learned);
+                all.push((job.slice.clone(), Decision::Submit(next)));
+            }
         }
         hold_for_pilots(&mut all, scope, adopted);
         brake(&mut all, ledger, adoption, adopted);
@@ -160,7 +207,7 @@ impl Learned<'_> {
 /// Not where so many have succeeded before: what they needed is known.
 fn hold_for_pilots(decisions: &mut [(SliceId, Decision)], scope: Scope<'_>, adopted: &AdoptedPlan) {
     let pilots = adopted.plan.pilot_jobs();
-    let is_settled = |job: &PlannedJob| scope.ledger.slice(&job.slice).is_some_and(|r| r.verdict.is_some());
+    let is_settled = |job: &PlannedJob| scope.ledger.is_settled(&job.slice);
     let loaded = |r: &SliceRecord| r.loaded.as_ref().is_some_and(|l| l.by.is_some());
     let succeeded = || scope.ledger.slices().filter(|(_, r)| loaded(r)).take(pilots.len()).count();
     if pilots.iter().all(is_settled) || succeeded() == pilots.len() {
@@ -168,8 +215,9 @@ fn hold_for_pilots(decisions: &mut [(SliceId, Decision)], scope: Scope<'_>, adop
     }
     for (slice, decision) in decisions {
         let is_first = scope.ledger.slice(slice).is_none_or(|r| r.tries.is_empty());
+        // The parts of a pilot that was cut are what it comes to.
         if is_first
-            && !pilots.iter().any(|job| job.slice == *slice)
+            && !pilots.iter().any(|job| slice.is_within(&job.slice))
             && matches!(decision, Decision::Submit(_))
         {
             *decision = Decision::Wait;
@@ -248,7 +296,7 @@ fn about(
     if decisions.is_empty() && record.live().next().is_some() {
         decisions.push(Decision::Wait);
     }
-    if !decisions.is_empty() {
+    if !decisions.is_empty() || record.divided.is_some() {
         return decisions;
     }
     let Some((adoption, adopted, job)) = governing(slice, record, ledger, plans) else { return Vec::new() };
@@ -259,7 +307,7 @@ fn about(
         .collect();
     match tries.iter().rfind(|t| !t.was_ended_by_us()).or(tries.last()) {
         None => vec![Decision::Submit(first(adoption, adopted, job, Some(record), learned))],
-        Some(last) => After { last, tries: &tries, record, adoption, adopted, learned }.decide(pace, now),
+        Some(last) => After { slice, last, tries: &tries, record, adoption, adopted, learned }.decide(pace, now),
     }
 }
 
@@ -267,14 +315,15 @@ fn about(
 /// else the one that its last job came from.
 fn governing<'a>(
     slice: &SliceId,
-    record: &SliceRecord,
+    record: &'a SliceRecord,
     ledger: &'a Ledger,
     plans: &'a Plans,
 ) -> Option<(&'a Adoption, &'a AdoptedPlan, &'a PlannedJob)> {
     let newest = ledger.adopted()?;
     let find = |adoption: &'a Adoption| {
         let adopted = plans.get(&adoption.digest)?;
-        let job = adopted.job(slice).filter(|j| j.load == record.next_load())?;
+        let job = planned(adopted, &adoption.digest, slice, Some(record))?;
+        let job = Some(job).filter(|j| j.load == record.next_load())?;
         Some((adoption, adopted, job))
     };
     let free = record.verdict.as_ref().is_none_or(|v| v.stamp().segment < newest.stamp.segment);
@@ -282,7 +331,10 @@ fn governing<'a>(
     if taken_up.is_some() || record.verdict.is_some() {
         return taken_up;
     }
-    let last = record.tries.last()?;
+    let Some(last) = record.tries.last() else {
+        let (plan, _) = record.part.as_ref()?;
+        return find(ledger.adoption(plan)?);
+    };
     // What was refused stopped the backfill; a newer plan without it lets it rest, or it would stop that one too.
     let rests = matches!(last.state, TryState::Refused(_)) && last.changed.segment < newest.stamp.segment;
     if rests { None } else { find(ledger.adoption(&last.intended.plan)?) }
@@ -298,7 +350,7 @@ fn first(
     // What a slice itself once needed is better than what others did: the plan has it.
     let is_new = record.is_none_or(|r| r.tries.is_empty());
     let request = || adopted.plan.request(learned.model(), job.bytes, job.objects);
-    let learned = (is_new && adopted.plan.learns()).then(request);
+    let learned = (is_new && adopted.plan.reruns(&job.slice)).then(request);
     let shape = Shape {
         r#try: record.map_or(1, |r| r.next_try(job.load)),
         memory_mib: learned.map_or(job.memory_mib, |r| r.mib),
@@ -350,6 +402,10 @@ fn terminate(record: &SliceRecord, t: &Try, plans: &Plans, stopped: bool) -> Opt
     t.job_id.as_ref()?;
     // Asked again at every step until the end is seen: a request that was lost would otherwise never be repeated.
     let wanted = t.ending.as_ref().or(record.cancelled.as_ref()).cloned();
+    // One that arrives after all would load its parts a second time.
+    let wanted = wanted.or_else(|| {
+        record.divided.as_ref().map(|_| "dayfill: its slice was cut into parts meanwhile".to_owned())
+    });
     // Once the backfill is stopped no successor would follow: Batch retries what it has.
     let why = wanted.or_else(|| if stopped { None } else { fallback::moves(record, t, plans) })?;
     Some(Decision::Terminate { job: t.intended.name.clone(), why })

@@ -11,7 +11,8 @@ use crate::failure::FailureClass;
 use crate::job::JobName;
 use crate::measure::Fingerprint;
 use crate::partition::{PartitionId, SliceId};
-use crate::plan::PlanDigest;
+use crate::plan::{PlanDigest, PlannedJob};
+use crate::split::Cut;
 
 /// Where jobs run. Two backfills of one name in two clouds would not see each other's jobs, so it is part of
 /// who a backfill is.
@@ -171,6 +172,21 @@ pub struct Ended {
     pub log_stream: Option<String>,
 }
 
+/// A slice was cut. Its parts are loaded in its place, now and whenever it is loaded again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// What was cut.
+    pub slice: SliceId,
+    /// Where.
+    pub cut: Cut,
+    /// Why, in words.
+    pub why: String,
+    /// The adopted plan that its parts are loaded for.
+    pub plan: PlanDigest,
+    /// The parts that have objects, as they are to be loaded.
+    pub parts: Vec<PlannedJob>,
+}
+
 /// What a person said a partition is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -278,6 +294,15 @@ pub enum Fact {
         slice: SliceId,
         /// The job that is kept, where one could be chosen.
         kept: Option<JobName>,
+    },
+    /// A slice was cut into parts, before any of them is intended.
+    Split(Box<Split>),
+    /// It was to be cut, and cannot be.
+    NotSplit {
+        /// Which slice.
+        slice: SliceId,
+        /// Why not, in words.
+        why: String,
     },
     /// No more tries.
     GaveUp {

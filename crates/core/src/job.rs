@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::hex::hex;
 use crate::partition::SliceId;
 use crate::plan::{Plan, PlannedJob};
-use crate::spec::{Idempotent, RetryPolicy};
+use crate::spec::RetryPolicy;
 
 /// The name of a job: `df-{hash of backfill, slice and load}-{readable part}-{try}-{nonce}`.
 ///
@@ -91,9 +91,10 @@ impl RetryStrategy {
     /// Lost hosts are repeated by Batch, everything else comes back to us.
     ///
     /// What matches no rule would be retried, and whether a pattern `*` matches a reason that is absent is not
-    /// documented: so there are three catch-alls, one for each of the three things that Batch can match.
-    pub fn of(retry: &RetryPolicy, idempotent: Idempotent) -> Self {
-        let attempts = if idempotent == Idempotent::No { 1 } else { retry.spot + 1 };
+    /// documented: so there are three catch-alls, one for each of the three things that Batch can match. What must not
+    /// run again is not repeated at all.
+    pub fn of(retry: &RetryPolicy, reruns: bool) -> Self {
+        let attempts = if reruns { retry.spot + 1 } else { 1 };
         if attempts == 1 {
             return Self { attempts, rules: Vec::new() };
         }
@@ -173,7 +174,7 @@ impl Submission {
             memory_mib: shape.memory_mib,
             vcpus: plan.job.vcpus,
             timeout_s: shape.timeout_s,
-            retry: RetryStrategy::of(&plan.retry, plan.job.idempotent),
+            retry: RetryStrategy::of(&plan.retry, plan.reruns(&job.slice)),
         }
     }
 
@@ -200,6 +201,8 @@ fn value(plan: &Plan, job: &PlannedJob, shape: Shape, field: &str) -> String {
     match field {
         "bucket" => plan.source.bucket.clone(),
         "prefix" => job.prefix.clone(),
+        "manifest" => plan.manifest(job.fingerprint),
+        "hour" => job.slice.hour().map_or_else(String::new, |hour| format!("{hour:02}")),
         "year" => day.format("%Y").to_string(),
         "month" => day.format("%m").to_string(),
         "day" => day.format("%d").to_string(),

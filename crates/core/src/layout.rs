@@ -139,20 +139,27 @@ impl Layout {
     /// and by several values, where it ends inside a name (`…/1` lists `…/10` too). So list each prefix once, and
     /// let [`Layout::match_key`] say whose a key is.
     pub fn day_prefix(&self, known: &BTreeMap<String, String>, day: NaiveDate) -> String {
-        self.render_while_known(&self.tokens, known, Some(day))
+        self.render_while_known(&self.tokens, known, Some(day), None)
+    }
+
+    /// The longest prefix that every key of this hour of the day with these dimension values shares; nothing where it
+    /// says no more than that of the day does.
+    pub fn hour_prefix(&self, known: &BTreeMap<String, String>, day: NaiveDate, hour: u8) -> Option<String> {
+        let prefix = self.render_while_known(&self.tokens, known, Some(day), Some(hour));
+        (prefix.len() > self.day_prefix(known, day).len()).then_some(prefix)
     }
 
     /// The longest prefix that every key with these dimension values shares, whatever its day. It stops at the first
     /// date field or dimension without a value.
     pub fn fixed_prefix(&self, known: &BTreeMap<String, String>) -> String {
-        self.render_while_known(&self.tokens, known, None)
+        self.render_while_known(&self.tokens, known, None, None)
     }
 
     /// The listing to ask for next, with `/` as delimiter, to learn the next dimension that stands in path components
     /// before the date; nothing when no dimension is left to learn that way.
     pub fn next_discovery(&self, known: &BTreeMap<String, String>) -> Option<String> {
         let end = self.undiscovered_component(known)?;
-        Some(self.render_while_known(&self.tokens[..end], known, None))
+        Some(self.render_while_known(&self.tokens[..end], known, None, None))
     }
 
     /// What a common prefix that the listing returned says: `known` and the newly learned values; nothing where it
@@ -199,6 +206,7 @@ impl Layout {
         tokens: &[Token],
         known: &BTreeMap<String, String>,
         day: Option<NaiveDate>,
+        hour: Option<u8>,
     ) -> String {
         let mut prefix = String::new();
         for token in tokens {
@@ -208,6 +216,9 @@ impl Layout {
                     Some(value) => prefix.push_str(value),
                     None => break,
                 },
+                Token::Number(Number::Hour) if hour.is_some() => {
+                    _ = write!(prefix, "{:02}", hour.unwrap_or_default());
+                }
                 Token::Number(number) => match day.and_then(|day| number.of(day)) {
                     // Writing to a string cannot fail.
                     Some(value) => _ = write!(prefix, "{value:0width$}", width = number.width()),

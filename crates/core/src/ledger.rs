@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::fact::{Ended, Fact, Identity, Intended, LiveStatus, Mark, Outcome};
+use crate::fact::{Ended, Fact, Identity, Intended, LiveStatus, Outcome};
 use crate::failure::FailureClass;
 use crate::job::JobName;
 use crate::measure::Fingerprint;
@@ -17,10 +17,11 @@ use self::slice::wait_kind;
 
 mod experience;
 mod kept;
+mod parts;
 mod slice;
 
 pub use kept::FOLD_VERSION;
-pub use slice::{Loaded, SliceRecord, Standing, Try, TryState, Verdict};
+pub use slice::{Divided, Loaded, SliceRecord, Standing, Try, TryState, Verdict};
 
 /// Where and when a fact was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,10 +122,13 @@ impl Ledger {
         self.adoptions.iter().rfind(|a| a.digest == *digest)
     }
 
-    /// Where a slice stands. Where nothing more is submitted, a slice between two tries has failed: no try follows
-    /// until a plan takes it up anew.
+    /// Where a slice stands; one that was cut, where its parts do. Where nothing more is submitted, a slice between two
+    /// tries has failed: no try follows until a plan takes it up anew.
     pub fn standing(&self, id: &SliceId) -> Standing {
         let Some(record) = self.slice(id) else { return Standing::New };
+        if record.divided.is_some() {
+            return self.standing_of_parts(id);
+        }
         match record.standing() {
             Standing::Waiting if self.stopped().is_some() && record.live().next().is_none() => {
                 Standing::Failed
@@ -219,6 +223,8 @@ impl Ledger {
                 record.doubled += 1;
                 record.doubling = false;
             }
+            Fact::Split(split) => self.divide(*split, stamp),
+            Fact::NotSplit { slice, why } => self.record(slice).undivided = Some(why),
             Fact::GaveUp { slice, class, why } => {
                 self.record(slice).verdict = Some(Verdict::GaveUp { class, why, stamp });
             }
@@ -226,19 +232,9 @@ impl Ledger {
                 self.record(slice).verdict = Some(Verdict::NeedsPerson { why, stamp });
             }
             Fact::Marked { partition, mark, reason } => {
-                let record = self.record(SliceId::whole(partition));
-                record.verdict = Some(match mark {
-                    Mark::Done => {
-                        record.loaded = Some(Loaded {
-                            load: record.next_load(),
-                            fingerprint: None,
-                            by: None,
-                            at: stamp.stored_at,
-                        });
-                        Verdict::Done { stamp, marked: Some(reason) }
-                    }
-                    Mark::Failed => Verdict::MarkedFailed { reason, stamp },
-                });
+                for slice in self.parts(&SliceId::whole(partition)) {
+                    self.record(slice).mark(mark, reason.clone(), stamp);
+                }
             }
             Fact::Cancelled { slice, reason } => {
                 let record = self.record(slice);

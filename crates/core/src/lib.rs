@@ -11,6 +11,7 @@ pub mod fact;
 pub mod failure;
 pub mod hex;
 pub mod job;
+pub mod keys;
 pub mod layout;
 pub mod ledger;
 pub mod measure;
@@ -20,6 +21,7 @@ pub mod plan;
 pub mod rate;
 pub mod report;
 pub mod spec;
+pub mod split;
 pub mod template;
 #[cfg(test)]
 mod testing;

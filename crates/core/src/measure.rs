@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::partition::PartitionId;
+use crate::partition::{PartitionId, SliceId};
 
 /// One object as a listing tells it.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +97,10 @@ pub struct Measure {
 }
 
 impl Measure {
+    /// Of nothing.
+    pub const EMPTY: Self =
+        Self { objects: 0, bytes: 0, largest: 0, newest: None, fingerprint: Fingerprint(0), hours: None };
+
     /// Counts one more object, of this hour where the layout tells one.
     pub fn add(&mut self, object: &Object<'_>, hour: Option<u8>) {
         self.objects += 1;
@@ -142,6 +146,8 @@ pub struct Measured {
     pub combinations: Vec<Vec<String>>,
     /// Partitions with at least one object.
     pub partitions: BTreeMap<PartitionId, Measure>,
+    /// Of partitions that were cut, the parts with at least one object.
+    pub parts: BTreeMap<SliceId, Measure>,
     /// What could not be listed.
     pub unlisted: Vec<Unlisted>,
     /// Keys under the prefixes that do not follow the layout.

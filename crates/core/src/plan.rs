@@ -11,12 +11,15 @@ use uuid::Uuid;
 use crate::fact::Identity;
 use crate::failure::FailureClass;
 use crate::hex::hex;
+use crate::layout::Layout;
 use crate::measure::{Fingerprint, Strays};
 use crate::memory::{Model, Platform, Request};
 use crate::partition::{PartitionId, SliceId};
-use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, RetryPolicy};
+use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, RetryPolicy};
+use crate::split::{Cut, Cuts, Means, Most};
 use crate::template::Template;
 
+mod divide;
 mod make;
 mod only;
 mod stale;
@@ -159,6 +162,37 @@ pub struct PlannedSource {
     pub bucket: String,
     /// Names of the dimensions, in the order of the layout.
     pub dimensions: Vec<String>,
+    /// The prefix inside the bucket that the layout's keys are relative to.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub root: String,
+    /// The regex that keys must match.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub include: Option<String>,
+    /// The regex that keys must not match.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exclude: Option<String>,
+}
+
+/// A slice that the plan cuts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedSplit {
+    /// What is cut.
+    pub slice: SliceId,
+    /// Where.
+    pub cut: Cut,
+    /// Its tries before this plan, of all loads.
+    pub tries_before: usize,
+}
+
+/// A partition that is over `split.max_bytes` or `split.max_objects` and stays, or has a part that does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unsplit {
+    /// What is too large.
+    pub slice: SliceId,
+    /// Why it stays so.
+    pub why: String,
 }
 
 /// Where the journal is and where jobs run: all that `submit` needs beside the plan's jobs.
@@ -247,6 +281,9 @@ pub struct JobTemplate {
     pub timeout_s: Option<u32>,
     /// What may run again.
     pub idempotent: Idempotent,
+    /// What a job is told to read.
+    #[serde(skip_serializing_if = "Reads::is_default", default)]
+    pub reads: Reads,
     /// The command, with fields.
     pub command: Vec<Template>,
     /// Environment, with fields.
@@ -322,6 +359,15 @@ pub struct Plan {
     /// Why jobs ask for the memory that they ask for, as far as it is known by now.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub memory_why: Option<String>,
+    /// How large a slice may be, where the YAML says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub split: Option<Most>,
+    /// The slices that this plan cuts; those before that they are cut from.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub splits: Vec<PlannedSplit>,
+    /// What is over `split` and stays whole.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unsplit: Vec<Unsplit>,
     /// How many of the jobs are pilots: they go first and alone.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub pilots: usize,
@@ -399,6 +445,41 @@ impl Plan {
     /// matter, so nothing is risked.
     pub fn learns(&self) -> bool {
         self.job.idempotent != Idempotent::No
+    }
+
+    /// Whether a job of this slice may run again after one that may have loaded something.
+    pub fn reruns(&self, slice: &SliceId) -> bool {
+        self.job.idempotent.reruns(slice)
+    }
+
+    /// What its slices may be cut into. A job that reads a prefix reads no more than an hour only if it is told which one,
+    /// and if the keys of an hour have a prefix of their own.
+    pub fn means(&self) -> Means {
+        let by_manifest = self.job.reads == Reads::Manifest;
+        let templates = || self.job.command.iter().chain(self.job.environment.values());
+        let is_told = templates().any(|t| ["prefix", "hour", "slice"].iter().any(|field| t.names(field)));
+        let layout = Layout::parse(&self.identity.layout).ok();
+        let ends_prefix = |layout: &Layout| {
+            let known = layout.dimensions().iter().map(|name| (name.clone(), "x".to_owned())).collect();
+            layout.hour_prefix(&known, self.from, 0).is_some()
+        };
+        let hours = layout.is_some_and(|l| l.has_hour() && (by_manifest || (is_told && ends_prefix(&l))));
+        Means { hours, ranges: by_manifest }
+    }
+
+    /// The cuts that this plan makes.
+    pub fn cuts(&self) -> Cuts {
+        self.splits.iter().map(|s| (s.slice.clone(), s.cut.clone())).collect()
+    }
+
+    /// Where a file of this backfill is kept, beside its journal.
+    pub fn beside_journal(&self, path: &str) -> String {
+        format!("{}/{}/{path}", self.place.state.trim_end_matches('/'), self.backfill)
+    }
+
+    /// Where the manifest of a slice with these objects is.
+    pub fn manifest(&self, fingerprint: Fingerprint) -> String {
+        self.beside_journal(&format!("manifests/{fingerprint}.jsonl"))
     }
 
     /// What a job with this input is to ask for.

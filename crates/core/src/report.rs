@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::decide::{AdoptedPlan, remedy};
 use crate::fact::{LiveStatus, Outcome};
 use crate::failure::FailureClass;
-use crate::ledger::{Ledger, Standing, Try, TryState, Verdict};
+use crate::ledger::{Ledger, SliceRecord, Standing, Try, TryState, Verdict};
 use crate::partition::{PartitionId, SliceId};
 use crate::plan::{Choice, SkipReason};
 
@@ -133,19 +133,48 @@ impl View<'_> {
             };
             states.insert(p.partition.clone(), state);
         }
-        for (slice, _) in self.ledger.slices() {
-            let state = match self.ledger.standing(slice) {
-                Standing::Done => DayState::Done,
-                Standing::Running => DayState::Running,
-                Standing::Waiting => DayState::Waiting,
-                Standing::Failed => DayState::Failed,
-                Standing::NeedsPerson => DayState::NeedsPerson,
-                Standing::New => continue,
-            };
-            let taken_up = self.is_taken_up(slice);
-            states.insert(slice.partition().clone(), if taken_up { DayState::Planned } else { state });
+        for partition in self.ledger.partitions() {
+            if let Some(state) = self.state(partition) {
+                states.insert(partition.clone(), state);
+            }
         }
         states
+    }
+
+    /// The slices that stand for a partition, in order: itself, or the parts that it was cut into.
+    pub fn slices(&self, partition: &PartitionId) -> Vec<SliceId> {
+        let mut slices = self.ledger.parts(&SliceId::whole(partition.clone()));
+        // A part that had nothing when the day was cut may have something now.
+        slices.extend(self.plan.iter().flat_map(|p| p.parts(partition)).cloned());
+        slices.sort_unstable();
+        slices.dedup();
+        let has_parts = slices.iter().any(SliceId::is_part);
+        slices.retain(|slice| !has_parts || slice.is_part());
+        slices
+    }
+
+    /// What a partition is, as far as the ledger tells. It is done when all of its parts are.
+    fn state(&self, partition: &PartitionId) -> Option<DayState> {
+        let states: Vec<DayState> =
+            self.slices(partition).iter().filter_map(|slice| self.state_of_slice(slice)).collect();
+        let order =
+            [DayState::NeedsPerson, DayState::Running, DayState::Waiting, DayState::Planned, DayState::Failed];
+        let first = order.into_iter().find(|state| states.contains(state));
+        first.or_else(|| states.first().map(|_| DayState::Done))
+    }
+
+    fn state_of_slice(&self, slice: &SliceId) -> Option<DayState> {
+        if self.is_taken_up(slice) || self.ledger.slice(slice).is_some_and(SliceRecord::is_untouched) {
+            return Some(DayState::Planned);
+        }
+        match self.ledger.standing(slice) {
+            Standing::Done => Some(DayState::Done),
+            Standing::Running => Some(DayState::Running),
+            Standing::Waiting => Some(DayState::Waiting),
+            Standing::Failed => Some(DayState::Failed),
+            Standing::NeedsPerson => Some(DayState::NeedsPerson),
+            Standing::New => self.plan.and_then(|p| p.job(slice)).filter(|_| slice.is_part()).map(|_| DayState::Planned),
+        }
     }
 
     /// Settled once, and asked for again by the newest plan.
@@ -193,20 +222,29 @@ impl View<'_> {
             DayState::NoData => &mut row.no_data,
             DayState::Other => &mut row.other,
         } += 1;
-        let slice = SliceId::whole(partition.clone());
-        let record = self.ledger.slice(&slice);
-        let planned = self.plan.and_then(|p| p.job(&slice)).map(|j| j.bytes);
-        let tried = record.and_then(|r| r.tries.last()).map(|t| t.intended.bytes);
-        let bytes = tried.or(planned).unwrap_or(0);
-        row.bytes += bytes;
-        row.bytes_done += if state == DayState::Done { bytes } else { 0 };
-        row.doubled += record.map_or(0, |r| u64::from(r.doubled));
-        for t in record.into_iter().flat_map(|r| &r.tries) {
-            row.jobs += u64::from(t.job_id.is_some());
-            row.out_of_memory +=
-                u64::from(t.state == TryState::Ended(Outcome::Failed(FailureClass::OutOfMemory)));
-            row.seconds += self.ran(t).map_or(0, |d| d.num_seconds().max(0) as u64);
+        for slice in self.slices(partition) {
+            let bytes = self.bytes(&slice);
+            row.bytes += bytes;
+            row.bytes_done += if self.ledger.standing(&slice) == Standing::Done { bytes } else { 0 };
         }
+        for (_, record) in self.ledger.within(&SliceId::whole(partition.clone())) {
+            row.doubled += u64::from(record.doubled);
+            for t in &record.tries {
+                row.jobs += u64::from(t.job_id.is_some());
+                row.out_of_memory +=
+                    u64::from(t.state == TryState::Ended(Outcome::Failed(FailureClass::OutOfMemory)));
+                row.seconds += self.ran(t).map_or(0, |d| d.num_seconds().max(0) as u64);
+            }
+        }
+    }
+
+    /// Bytes of a slice: as it was tried last, else as it is planned.
+    fn bytes(&self, slice: &SliceId) -> u64 {
+        let record = self.ledger.slice(slice);
+        let tried = record.and_then(|r| r.tries.last()).map(|t| t.intended.bytes);
+        let part = || record.and_then(|r| r.part.as_ref()).map(|(_, job)| job.bytes);
+        let planned = || self.plan.and_then(|p| p.job(slice)).map(|j| j.bytes);
+        tried.or_else(planned).or_else(part).unwrap_or(0)
     }
 
     /// How long the last attempt of a job ran, so far.
@@ -243,14 +281,19 @@ impl View<'_> {
 
     /// Failures by class; classes that did not occur are left out.
     pub fn classes(&self) -> Vec<ClassRow> {
-        let mut found: BTreeMap<FailureClass, (u64, BTreeSet<&SliceId>)> = BTreeMap::new();
+        let mut found: BTreeMap<FailureClass, (u64, BTreeSet<&PartitionId>)> = BTreeMap::new();
         for (slice, _, class) in self.ledger.failures() {
             let (jobs, days) = found.entry(class).or_default();
             *jobs += 1;
-            days.insert(slice);
+            days.insert(slice.partition());
         }
-        let is = |slice: &SliceId, what: &dyn Fn(&Verdict) -> bool| {
-            self.ledger.slice(slice).and_then(|r| r.verdict.as_ref()).is_some_and(what)
+        let is_done = |day: &&&PartitionId| {
+            self.ledger.standing(&SliceId::whole((**day).clone())) == Standing::Done
+        };
+        let given_up = |day: &PartitionId, class: FailureClass| {
+            let all = self.ledger.parts(&SliceId::whole(day.clone()));
+            let verdicts = all.iter().filter_map(|slice| self.ledger.slice(slice)?.verdict.as_ref());
+            verdicts.into_iter().any(|v| matches!(v, Verdict::GaveUp { class: c, .. } if *c == class))
         };
         found
             .into_iter()
@@ -258,12 +301,8 @@ impl View<'_> {
                 class,
                 jobs,
                 days: days.len() as u64,
-                days_done: days.iter().filter(|s| is(s, &|v| matches!(v, Verdict::Done { .. }))).count()
-                    as u64,
-                days_given_up: days
-                    .iter()
-                    .filter(|s| is(s, &|v| matches!(v, Verdict::GaveUp { class: c, .. } if *c == class)))
-                    .count() as u64,
+                days_done: days.iter().filter(is_done).count() as u64,
+                days_given_up: days.iter().filter(|day| given_up(day, class)).count() as u64,
             })
             .collect()
     }

@@ -14,14 +14,17 @@ mod source;
 mod tests;
 
 use crate::day::Window;
+use crate::split::Most;
 
 pub use self::job::{Definition, JobSpec};
 pub use self::names::looks_like_credential;
 pub use self::parts::{
     AwsParts, JobParts, LimitsParts, LocalParts, MemoryParts, MemorySignsParts, PricesParts, RetryParts,
-    SourceParts, SpecParts, WindowParts,
+    SourceParts, SpecParts, SplitParts, WindowParts,
 };
-pub use self::policy::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, RetryPolicy, StopAfter};
+pub use self::policy::{
+    Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, RetryPolicy, StopAfter,
+};
 pub use self::problem::{ProblemPart, SpecProblem};
 pub use self::source::{SourceSpec, SourceUri, State};
 
@@ -34,6 +37,7 @@ pub struct Spec {
     job: JobSpec,
     retry: RetryPolicy,
     limits: Limits,
+    split: Option<Most>,
     prices: Option<Prices>,
     aws: AwsSettings,
     engine: EngineKind,
@@ -125,6 +129,11 @@ impl Spec {
     /// What the backfill may use and when it stops.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// How large a slice may be, where that was said.
+    pub fn split(&self) -> Option<Most> {
+        self.split
     }
 
     /// What an hour costs, where it was said.

@@ -6,12 +6,14 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 /// The fields that every backfill has; the dimensions of its layout come on top.
-pub const FIELDS: [&str; 13] = [
+pub const FIELDS: [&str; 15] = [
     "bucket",
     "prefix",
+    "manifest",
     "year",
     "month",
     "day",
+    "hour",
     "date",
     "partition",
     "slice",
@@ -21,9 +23,6 @@ pub const FIELDS: [&str; 13] = [
     "objects",
     "memory_mib",
 ];
-
-/// Fields that name less than a whole day, and jobs read whole days.
-const REFUSED: [&str; 2] = ["hour", "manifest"];
 
 /// A text with fields in it, parsed once. It is serialized as it was written.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +67,11 @@ impl Template {
     /// Whether the text has any field.
     pub fn has_fields(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Field(_)))
+    }
+
+    /// Whether it has this field.
+    pub fn names(&self, field: &str) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Field(name) if name == field))
     }
 
     /// The text with every field replaced by what `lookup` says. A field that `lookup` does not know stays as it was
@@ -146,17 +150,6 @@ fn check_name(at: Range<usize>, name: &str, dimensions: &[String]) -> Result<(),
     if FIELDS.contains(&name) || dimensions.iter().any(|dimension| dimension == name) {
         return Ok(());
     }
-    if REFUSED.contains(&name) {
-        let help = match name {
-            "hour" => "leave it out and read every hour below {prefix}",
-            _ => "leave it out and list the keys below {prefix}",
-        };
-        return Err(error(
-            at,
-            format!("{{{name}}} is not available: a job reads a whole day in this version"),
-            help,
-        ));
-    }
     let names = || FIELDS.into_iter().chain(dimensions.iter().map(String::as_str));
     let distance = |known: &str| strsim::damerau_levenshtein(known, &name.to_lowercase());
     let nearest = names().min_by_key(|known| distance(known)).filter(|known| distance(known) <= 2);
@@ -219,8 +212,6 @@ mod tests {
             ("{YEAR}", 0..6, "{YEAR} is not a field", "did you mean {year}?"),
             ("{zzzzzzzz}", 0..10, "{zzzzzzzz} is not a field", "the fields are bucket"),
             ("{}", 0..2, "{} is not a field", "the fields are bucket"),
-            ("{hour}", 0..6, "a job reads a whole day in this version", "{prefix}"),
-            ("{manifest}", 0..10, "a job reads a whole day in this version", "{prefix}"),
             ("{date", 0..5, "a field is not closed", "`{{`"),
             ("json: }", 6..7, "a brace closes no field", "`}}`"),
         ] {

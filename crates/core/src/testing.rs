@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::decide::{AdoptedPlan, Decision, Pace, Plans, decide, is_finished};
-use crate::fact::{Cloud, Ended, Fact, Identity, Intended, LiveStatus, Mark, Outcome};
+use crate::decide::{AdoptedPlan, Decision, Pace, Plans, decide, is_finished, planned};
+use crate::fact::{Cloud, Ended, Fact, Identity, Intended, LiveStatus, Mark, Outcome, Split};
 use crate::failure::FailureClass;
 use crate::job::JobName;
 use crate::ledger::{Ledger, Stamp};
@@ -16,7 +16,8 @@ use crate::plan::{
     History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlanDigest, PlannedJob,
     PlannedSource, RunsOn, SCHEMA_VERSION,
 };
-use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, RetryPolicy};
+use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Reads, RetryPolicy};
+use crate::split::Cut;
 
 mod walk;
 
@@ -88,7 +89,13 @@ pub fn plan(jobs: Vec<PlannedJob>) -> Plan {
         to: day(31),
         only: Only::default(),
         place: place(),
-        source: PlannedSource { bucket: "example-logs".to_owned(), dimensions: vec!["service".to_owned()] },
+        source: PlannedSource {
+            bucket: "example-logs".to_owned(),
+            dimensions: vec!["service".to_owned()],
+            root: String::new(),
+            include: None,
+            exclude: None,
+        },
         job: JobTemplate {
             definition: PinnedDefinition {
                 revision: Some("load:1".to_owned()),
@@ -102,6 +109,7 @@ pub fn plan(jobs: Vec<PlannedJob>) -> Plan {
             memory: MemoryBounds { start_mib: 128, max_mib: 512 },
             timeout_s: Some(60),
             idempotent: Idempotent::Partition,
+            reads: Reads::Prefix,
             command: Vec::new(),
             environment: BTreeMap::new(),
             out_of_memory: MemorySigns::default(),
@@ -113,6 +121,9 @@ pub fn plan(jobs: Vec<PlannedJob>) -> Plan {
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
         memory_why: None,
+        split: None,
+        splits: Vec::new(),
+        unsplit: Vec::new(),
         pilots: 0,
         jobs,
     }
@@ -219,7 +230,7 @@ impl Scene {
             let Decision::Submit(next) = decision else { continue };
             self.nonce += 1;
             let adopted = &self.plans[&next.plan];
-            let job = adopted.job(&slice).unwrap();
+            let job = planned(adopted, &next.plan, &slice, self.ledger.slice(&slice)).unwrap();
             let template = &adopted.plan().job;
             let fallback = template.fallback_queue.as_ref().filter(|_| next.shape.fallback);
             intents.push(Intended {
@@ -251,6 +262,7 @@ impl Scene {
         for (slice, decision) in self.decide() {
             facts.extend(match decision {
                 Decision::Wait | Decision::Submit(_) => None,
+                Decision::Split { plan, load, why, .. } => Some(self.split(slice, plan, load, why)),
                 Decision::Terminate { job, why } => {
                     let (_, t) = self.ledger.job(&job).unwrap();
                     t.ending.is_none().then_some(Fact::Ending { name: job, why })
@@ -266,6 +278,25 @@ impl Scene {
         if !facts.is_empty() {
             self.tell_all(facts);
         }
+    }
+
+    /// Cuts a slice in two, as the engine does, unless it is down to one object.
+    fn split(&self, slice: SliceId, plan: PlanDigest, load: u32, why: String) -> Fact {
+        let job = planned(&self.plans[&plan], &plan, &slice, self.ledger.slice(&slice)).unwrap();
+        if job.objects < 2 {
+            return Fact::NotSplit { slice, why: "it has a single object".to_owned() };
+        }
+        let cut = Cut::Ranges { starts: vec!["m".to_owned()] };
+        let part = |part: SliceId| PlannedJob {
+            slice: part,
+            load,
+            tries_before: 0,
+            objects: job.objects / 2,
+            bytes: job.bytes / 2,
+            ..job.clone()
+        };
+        let parts = cut.parts(&slice).into_iter().map(part).collect();
+        Fact::Split(Box::new(Split { slice, cut, why, plan, parts }))
     }
 
     /// Intends, and Batch takes it all; the names.
@@ -309,6 +340,8 @@ impl Scene {
     }
 
     pub fn cancel(&mut self, of: u32) {
-        self.tell(Fact::Cancelled { slice: slice(of), reason: "no longer wanted".to_owned() });
+        let cancelled = |slice| Fact::Cancelled { slice, reason: "no longer wanted".to_owned() };
+        let parts = self.ledger.parts(&slice(of));
+        self.tell_all(parts.into_iter().map(cancelled).collect());
     }
 }

@@ -159,6 +159,21 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
     u64::try_from(whole + part).ok()
 }
 
+/// Bytes with three digits: `433 MB` would be ambiguous, so powers of two with their own names.
+pub fn show_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit < UNITS.len() - 1 {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,5 +256,15 @@ mod tests {
             let duration = Duration::from_secs(seconds);
             assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
         }
+    }
+
+    #[test]
+    fn bytes_read_well() {
+        assert_eq!(show_bytes(0), "0 B");
+        assert_eq!(show_bytes(1023), "1023 B");
+        assert_eq!(show_bytes(1024), "1.0 KiB");
+        assert_eq!(show_bytes(1_048_575), "1.0 MiB");
+        assert_eq!(show_bytes(454_000_000), "433.0 MiB");
+        assert_eq!(show_bytes(u64::MAX), "16384.0 PiB");
     }
 }

@@ -1,19 +1,6 @@
 //! Numbers as people read them.
 
-/// Bytes with three digits: `433 MB` would be ambiguous, so powers of two with their own names.
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1023.95 && unit < UNITS.len() - 1 {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
+pub use dayfill_core::units::show_bytes as bytes;
 
 /// `1 day`, `2 days`.
 pub fn count(n: u64, one: &str) -> String {
@@ -35,12 +22,6 @@ mod tests {
 
     #[test]
     fn reads_well() {
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(1023), "1023 B");
-        assert_eq!(bytes(1024), "1.0 KiB");
-        assert_eq!(bytes(1_048_575), "1.0 MiB");
-        assert_eq!(bytes(454_000_000), "433.0 MiB");
-        assert_eq!(bytes(u64::MAX), "16384.0 PiB");
         assert_eq!(seconds(59), "59s");
         assert_eq!(seconds(187), "3m 07s");
         assert_eq!(seconds(3_720), "1h 02m");

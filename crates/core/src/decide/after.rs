@@ -7,11 +7,14 @@ use crate::fact::Outcome;
 use crate::failure::FailureClass;
 use crate::job::Shape;
 use crate::ledger::{Adoption, SliceRecord, Try, TryState};
-use crate::memory::{Next, Why};
+use crate::memory::{Next, Rule, Why};
+use crate::partition::SliceId;
 use crate::spec::Idempotent;
+use crate::split::{Most, NoCut};
 
 /// A slice of which nothing runs, and the plan that says what becomes of it.
 pub(super) struct After<'a> {
+    pub slice: &'a SliceId,
     /// The last try of this load under this plan; one that we ended only where there is no other.
     pub last: &'a Try,
     /// All of them, oldest first. A new plan begins with none.
@@ -40,10 +43,13 @@ impl After<'_> {
                 return Vec::new();
             }
         };
-        if self.adopted.plan().job.idempotent == Idempotent::No
+        let plan = self.adopted.plan();
+        if !plan.reruns(self.slice)
             && let Some(class) = self.tries.iter().rev().find_map(|t| may_have_run(t))
         {
-            let why = format!("{class}, and the job is not to run twice (idempotent: no)");
+            let what = if self.slice.is_part() { "a part of a day" } else { "the job" };
+            let kind = plan.job.idempotent.name();
+            let why = format!("{class}, and {what} is not to run twice (idempotent: {kind})");
             return vec![Decision::AskPerson { why }];
         }
         match class {
@@ -69,6 +75,9 @@ impl After<'_> {
                 self.again(same)
             }
             FailureClass::KilledUnknown => self.more_memory(same.memory_mib, class),
+            FailureClass::TimedOut if self.why_whole().is_none() => {
+                self.split(2, Rule::Line, "timed out, and what is smaller takes less time".to_owned())
+            }
             FailureClass::TimedOut => match same.timeout_s {
                 Some(timeout) if times == 1 => {
                     self.again(Shape { timeout_s: Some(timeout.saturating_mul(2)), ..same })
@@ -119,9 +128,39 @@ impl After<'_> {
             Next::Memory(request) => {
                 self.submit(Shape { memory_mib: request.mib, ..self.same() }, Some(request.why))
             }
-            Next::Split { why, .. } | Next::GiveUp { why } => {
-                Decision::GiveUp { class, why: why.to_string() }
-            }
+            Next::Split { parts, rule, why } => match self.why_whole() {
+                None => self.split(parts, rule, why.to_string()),
+                Some(whole) => Decision::GiveUp { class, why: format!("{why}, and it cannot be split: {whole}") },
+            },
+            Next::GiveUp { why } => Decision::GiveUp { class, why: why.to_string() },
+        }
+    }
+
+    fn split(&self, parts: u32, rule: Rule, why: String) -> Decision {
+        let job = &self.last.intended;
+        let share = |of: u64| Some(of.div_ceil(u64::from(parts)).max(1));
+        let most = match rule {
+            Rule::Objects => Most { bytes: None, objects: share(job.objects) },
+            Rule::Flat | Rule::Line => Most { bytes: share(job.bytes), objects: None },
+        };
+        Decision::Split { plan: self.adoption.digest.clone(), load: job.load, most, why }
+    }
+
+    /// Why the slice cannot be cut, if it cannot, as far as that is known without its keys.
+    fn why_whole(&self) -> Option<String> {
+        let (plan, means) = (self.adopted.plan(), self.adopted.means());
+        let by_hour = means.hours && !self.slice.is_part();
+        match plan.job.idempotent {
+            Idempotent::Slice => {}
+            // It has started, so something of it may be loaded.
+            kind => return Some(format!("only `idempotent: slice` lets parts replace themselves, and it is {}", kind.name())),
+        }
+        match &self.record.undivided {
+            Some(why) => Some(why.clone()),
+            None if self.last.intended.objects < 2 => Some(NoCut::OneObject.to_string()),
+            None if by_hour || means.ranges => None,
+            None if self.slice.hour().is_some() => Some(NoCut::OneHour.to_string()),
+            None => Some(NoCut::Prefix.to_string()),
         }
     }
 

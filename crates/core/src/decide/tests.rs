@@ -14,6 +14,7 @@ mod pilots;
 mod plans_after_plans;
 mod properties;
 mod sending;
+mod splits;
 mod stops;
 mod waiting;
 mod what_a_failure_leads_to;
@@ -61,6 +62,7 @@ fn word(decision: &Decision) -> String {
         Decision::GiveUp { class, .. } => format!("give up: {class}"),
         Decision::AskPerson { .. } => "ask".to_owned(),
         Decision::StopBackfill { .. } => "stop".to_owned(),
+        Decision::Split { most, .. } => format!("split: {most}"),
         Decision::Wait => "wait".to_owned(),
         Decision::Terminate { .. } => "terminate".to_owned(),
         Decision::Doubled { .. } => "doubled".to_owned(),

@@ -6,26 +6,26 @@ use crate::spec::MemoryBounds;
 use crate::template::{FIELDS, Template};
 use crate::testing::{job, plan};
 
-fn slice(value: &str) -> SliceId {
+fn slice_of(value: &str) -> SliceId {
     SliceId::whole(PartitionId::new(vec![value.to_owned()], "2018-10-04".parse().unwrap()))
 }
 
 #[test]
 fn a_name_reads_well() {
-    let name = JobName::new(Uuid::nil(), &slice("condor"), 1, 2, 0xabc);
-    let prefix = JobName::search_prefix(Uuid::nil(), &slice("condor"), 1);
+    let name = JobName::new(Uuid::nil(), &slice_of("condor"), 1, 2, 0xabc);
+    let prefix = JobName::search_prefix(Uuid::nil(), &slice_of("condor"), 1);
     assert_eq!(name.as_str(), format!("{prefix}condor-2018-10-04-2-00000abc"));
 }
 
 proptest! {
     #[test]
     fn names_are_what_batch_takes(value in "[^/]{1,200}", load in 1u32..9, r#try in 1u32..99, nonce: u32) {
-        let name = JobName::new(Uuid::nil(), &slice(&value), load, r#try, nonce);
+        let name = JobName::new(Uuid::nil(), &slice_of(&value), load, r#try, nonce);
         prop_assert!(name.as_str().len() <= 128);
         prop_assert!(name.as_str().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
-        let prefix = JobName::search_prefix(Uuid::nil(), &slice(&value), load);
+        let prefix = JobName::search_prefix(Uuid::nil(), &slice_of(&value), load);
         prop_assert!(name.as_str().starts_with(&prefix));
-        let other = JobName::search_prefix(Uuid::nil(), &slice(&value), load + 1);
+        let other = JobName::search_prefix(Uuid::nil(), &slice_of(&value), load + 1);
         prop_assert!(!name.as_str().starts_with(&other));
     }
 }
@@ -33,8 +33,8 @@ proptest! {
 #[test]
 fn one_attempt_where_nothing_may_run_twice() {
     let retry = RetryPolicy::default();
-    assert_eq!(RetryStrategy::of(&retry, Idempotent::No).attempts, 1);
-    let strategy = RetryStrategy::of(&retry, Idempotent::Partition);
+    assert_eq!(RetryStrategy::of(&retry, false).attempts, 1);
+    let strategy = RetryStrategy::of(&retry, true);
     assert_eq!(strategy.attempts, 9);
     assert!(strategy.rules.len() <= 5);
     assert!(strategy.rules.iter().skip(2).all(|r| !r.retry), "only lost hosts are repeated by Batch");
@@ -52,15 +52,19 @@ const SHAPE: Shape = Shape { r#try: 2, memory_mib: 256, timeout_s: Some(120), fa
 
 #[test]
 fn every_field_is_rendered() {
+    let mut plan = plan(vec![PlannedJob { slice: slice_of("condor").of_hour(5), ..job(4, 3, 1) }]);
+    let manifest = format!("s3://example-state/x/sample/manifests/{}.jsonl", plan.jobs[0].fingerprint);
     let values: BTreeMap<&str, &str> = [
         ("bucket", "example-logs"),
         ("prefix", "condor/2018/10/04/"),
+        ("manifest", &manifest),
+        ("hour", "05"),
         ("year", "2018"),
         ("month", "10"),
         ("day", "04"),
         ("date", "2018-10-04"),
         ("partition", "condor/2018-10-04"),
-        ("slice", "condor/2018-10-04"),
+        ("slice", "condor/2018-10-04/05"),
         ("load", "3"),
         ("try", "2"),
         ("bytes", "1000"),
@@ -70,7 +74,6 @@ fn every_field_is_rendered() {
     ]
     .into();
     assert!(FIELDS.iter().all(|f| values.contains_key(f)), "every field is here");
-    let mut plan = plan(vec![job(4, 3, 1)]);
     plan.job.environment =
         values.keys().map(|f| (f.to_uppercase(), template(&format!("<{{{f}}}>")))).collect();
     plan.job.command = vec![template("load"), template("s3://{bucket}/{prefix}"), template("{{literal}}")];
@@ -90,7 +93,7 @@ fn a_submission_has_the_shape_of_its_try_and_the_rest_of_the_plan() {
     assert_eq!((submission.memory_mib, submission.timeout_s, submission.vcpus), (256, Some(120), 4));
     assert_eq!((submission.queue.as_str(), submission.definition.as_str()), ("spot", "load:7"));
     assert_eq!(submission.share_identifier.as_deref(), Some("backfill"));
-    assert_eq!(submission.retry, RetryStrategy::of(&plan.retry, Idempotent::Partition));
+    assert_eq!(submission.retry, RetryStrategy::of(&plan.retry, true));
     assert!(submission.command.is_empty(), "the definition's own command stands");
 }
 

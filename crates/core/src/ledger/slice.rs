@@ -4,10 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Stamp;
-use crate::fact::{Ended, Intended, LiveStatus, Outcome};
+use crate::fact::{Ended, Intended, LiveStatus, Mark, Outcome};
 use crate::failure::FailureClass;
 use crate::job::JobName;
 use crate::measure::Fingerprint;
+use crate::plan::{PlanDigest, PlannedJob};
+use crate::split::Cut;
 
 /// One job of a slice, from its intent to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,6 +212,17 @@ impl Verdict {
     }
 }
 
+/// That a slice was cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Divided {
+    /// Where.
+    pub cut: Cut,
+    /// Why, in words.
+    pub why: String,
+    /// Since when.
+    pub stamp: Stamp,
+}
+
 /// What is known of one slice.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SliceRecord {
@@ -225,6 +238,12 @@ pub struct SliceRecord {
     pub doubled: u32,
     /// Two jobs of one load exist, and no `Doubled` says so yet.
     pub doubling: bool,
+    /// It was cut: its parts stand for it, whatever became of itself.
+    pub divided: Option<Divided>,
+    /// Why it cannot be cut, where that was tried.
+    pub undivided: Option<String>,
+    /// The job that its cut from a larger slice asks for, and the plan that it is for.
+    pub part: Option<(PlanDigest, PlannedJob)>,
 }
 
 /// Where a slice stands, in one word.
@@ -250,9 +269,16 @@ impl SliceRecord {
         self.tries.iter().filter(|t| t.is_live())
     }
 
-    /// The number that the next load has: one more than the last that succeeded.
+    /// The number that the next load has: one more than the last that succeeded. A part goes on counting where the slice
+    /// that it was cut from stood.
     pub fn next_load(&self) -> u32 {
-        self.loaded.as_ref().map_or(0, |l| l.load) + 1
+        let first = self.part.as_ref().map_or(1, |(_, job)| job.load);
+        self.loaded.as_ref().map_or(first, |l| (l.load + 1).max(first))
+    }
+
+    /// It was not tried, nothing was said of it, and it was not cut.
+    pub fn is_untouched(&self) -> bool {
+        self.tries.is_empty() && self.verdict.is_none() && self.divided.is_none()
     }
 
     /// The number that the next try of this load has.
@@ -269,9 +295,22 @@ impl SliceRecord {
             Some(_) => Standing::Failed,
             None if self.live().any(running) => Standing::Running,
             None if self.live().next().is_some() => Standing::Waiting,
+            // What was cut is under way, if its parts are not begun yet.
+            None if self.tries.is_empty() && self.part.is_some() => Standing::Waiting,
             None if self.tries.last().is_none_or(Try::is_unsent) => Standing::New,
             None => Standing::Waiting,
         }
+    }
+
+    pub(super) fn mark(&mut self, mark: Mark, reason: String, stamp: Stamp) {
+        self.verdict = Some(match mark {
+            Mark::Done => {
+                let (load, at) = (self.next_load(), stamp.stored_at);
+                self.loaded = Some(Loaded { load, fingerprint: None, by: None, at });
+                Verdict::Done { stamp, marked: Some(reason) }
+            }
+            Mark::Failed => Verdict::MarkedFailed { reason, stamp },
+        });
     }
 
     /// A cancellation holds once nothing of the slice can run any more, unless it came too late: what is loaded

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fact::Mark;
 use crate::testing::{Scene, at, ended, fingerprint, identity, intended, job, plan, slice, stamp};
 
 fn opened() -> Fact {
@@ -292,6 +293,7 @@ mod properties {
         for record in ledger.slices.values_mut() {
             record.loaded.iter_mut().for_each(|l| l.at = one.stored_at);
             record.tries.iter_mut().for_each(|t| (t.intent, t.changed, t.waits_since) = (one, one, one));
+            record.divided.iter_mut().for_each(|d| d.stamp = one);
             match &mut record.verdict {
                 Some(
                     Verdict::Done { stamp, .. }

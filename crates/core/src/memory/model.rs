@@ -30,10 +30,12 @@ pub struct Request {
 pub enum Next {
     /// The same slice with more memory.
     Memory(Request),
-    /// The slice in at least two parts, since memory follows its input.
+    /// The slice in at least two parts, since memory follows its input, or nobody knows yet that it does not.
     Split {
         /// How many.
         parts: u32,
+        /// What memory follows, and the parts are to have less of; flat where nothing is known of that.
+        rule: Rule,
         /// Why.
         why: Why,
     },
@@ -122,9 +124,15 @@ impl Model {
     }
 
     fn past_the_cap(&self, killed_mib: u64, bytes: u64, objects: u64, cap: u64) -> Next {
-        let rule = self.rule();
+        let Some(winner) = self.winner else {
+            // It may help, and the parts will tell.
+            return Next::Split { parts: 2, rule: Rule::Flat, why: Why::Halves { killed_mib } };
+        };
+        let rule = winner.candidate.rule;
         let give_up = Next::GiveUp { why: Why::NoMore { killed_mib, rule } };
-        let Some(winner) = self.winner.filter(|w| w.candidate.rule != Rule::Flat) else { return give_up };
+        if rule == Rule::Flat {
+            return give_up;
+        }
         let base = winner.first(0.0, 0.0);
         let follows = winner.first(bytes as f64, objects as f64) - base;
         let room = cap as f64 - base;
@@ -132,7 +140,7 @@ impl Model {
             return give_up;
         }
         let parts = (follows / room).ceil().clamp(2.0, MOST_PARTS) as u32;
-        Next::Split { parts, why: Why::Parts { rule: winner.candidate.rule, killed_mib } }
+        Next::Split { parts, rule, why: Why::Parts { rule, killed_mib } }
     }
 
     fn why(&self, winner: &Winner, limit: Option<Limit>) -> Why {

@@ -137,7 +137,8 @@ fn past_the_cap_only_what_follows_the_input_is_split() {
     let line: Vec<Observation> = (1..=20).map(|gib| job(gib, 1024.0 + 512.0 * gib as f64)).collect();
     let line = Model::fit(&line);
     let parts = |gib: u64| match line.after_oom(8192, gib * GIB, gib, bounds, Platform::Ec2) {
-        Next::Split { parts, why } => {
+        Next::Split { parts, rule, why } => {
+            assert_eq!(rule, Rule::Line);
             assert_eq!(why.to_string(), "killed at 8 GiB, the most; memory follows bytes");
             parts
         }
@@ -152,13 +153,15 @@ fn past_the_cap_only_what_follows_the_input_is_split() {
         assert!(request(&line, part) <= 8192);
     }
     let flat = Model::fit(&(1..=20).map(|gib| job(gib, 3000.0)).collect::<Vec<_>>());
-    let why = Why::NoMore { killed_mib: 8192, rule: Some(Rule::Flat) };
+    let why = Why::NoMore { killed_mib: 8192, rule: Rule::Flat };
     assert_eq!(flat.after_oom(8192, 40 * GIB, 40, bounds, Platform::Ec2), Next::GiveUp { why });
-    let why = Why::NoMore { killed_mib: 8192, rule: None };
-    assert_eq!(Model::default().after_oom(8192, GIB, 1, bounds, Platform::Ec2), Next::GiveUp { why });
+    // Where nothing is known, the halves will tell.
+    let why = Why::Halves { killed_mib: 8192 };
+    let halves = Next::Split { parts: 2, rule: Rule::Flat, why };
+    assert_eq!(Model::default().after_oom(8192, GIB, 1, bounds, Platform::Ec2), halves);
     // Even a part without any input would need more than the cap.
     let tight = MemoryBounds { start_mib: 512, max_mib: 1024 };
-    let why = Why::NoMore { killed_mib: 1024, rule: Some(Rule::Line) };
+    let why = Why::NoMore { killed_mib: 1024, rule: Rule::Line };
     assert_eq!(line.after_oom(1024, GIB, 1, tight, Platform::Ec2), Next::GiveUp { why });
 }
 

@@ -106,12 +106,17 @@ pub enum Why {
         /// MiB that were not enough.
         killed_mib: u64,
     },
+    /// A job was killed at all that it may have, and too few jobs have finished to say what memory follows.
+    Halves {
+        /// MiB that were not enough.
+        killed_mib: u64,
+    },
     /// A job was killed at all that it may have, and smaller jobs are not known to need less.
     NoMore {
         /// MiB that were not enough.
         killed_mib: u64,
-        /// What memory follows; none where too few jobs have finished.
-        rule: Option<Rule>,
+        /// What memory follows.
+        rule: Rule,
     },
 }
 
@@ -149,17 +154,18 @@ impl fmt::Display for Why {
                 let follows = if rule == Rule::Objects { "objects" } else { "bytes" };
                 write!(f, "killed at {}, the most; memory follows {follows}", show_mib(killed_mib))
             }
-            Self::NoMore { killed_mib, rule: None } => {
-                write!(f, "killed at {}, the most; fewer than 3 jobs have finished", show_mib(killed_mib))
+            Self::Halves { killed_mib } => {
+                let killed = show_mib(killed_mib);
+                write!(f, "killed at {killed}, the most; what memory follows is not known yet")
             }
-            Self::NoMore { killed_mib, rule: Some(Rule::Flat) } => {
+            Self::NoMore { killed_mib, rule: Rule::Flat } => {
                 let killed = show_mib(killed_mib);
                 write!(
                     f,
                     "killed at {killed}, the most; memory does not follow input, so a split cannot help"
                 )
             }
-            Self::NoMore { killed_mib, rule: Some(_) } => {
+            Self::NoMore { killed_mib, rule: Rule::Line | Rule::Objects } => {
                 let killed = show_mib(killed_mib);
                 write!(f, "killed at {killed}, the most; the smallest part would need more")
             }

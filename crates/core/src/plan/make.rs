@@ -6,15 +6,17 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{
     Choice, History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlannedJob,
-    PlannedPartition, PlannedSource, SCHEMA_VERSION, SkipReason, SubmitReason,
+    PlannedPartition, PlannedSource, PlannedSplit, SCHEMA_VERSION, SkipReason, SubmitReason, Unsplit,
 };
 use crate::fact::{Identity, Outcome};
 use crate::failure::FailureClass;
+use crate::layout::Layout;
 use crate::ledger::{Ledger, SliceRecord, Standing, Try, TryState, Verdict};
 use crate::measure::{Measure, Measured};
 use crate::memory::{self, Model, Platform};
 use crate::partition::{PartitionId, SliceId};
 use crate::spec::{Idempotent, Spec};
+use crate::split::{Cuts, leaves};
 
 /// All that a plan is made from.
 pub struct Inputs<'a> {
@@ -34,53 +36,164 @@ pub struct Inputs<'a> {
     pub ledger: &'a Ledger,
     /// What lies in the source.
     pub measured: &'a Measured,
+    /// The cuts that the plan makes, beside those that were made before.
+    pub cuts: &'a Cuts,
+    /// What is larger than `split` allows and stays so.
+    pub unsplit: &'a [Unsplit],
     /// What is asked for.
     pub only: Only,
     /// The time to plan for.
     pub now: DateTime<Utc>,
 }
 
-/// Makes the plan: for each partition of the window a choice with its reason, and a job for each that is chosen.
+/// Makes the plan: for each partition of the window a choice with its reason, and for each that is chosen a job, or one for
+/// each of its parts.
 pub fn make(inputs: &Inputs<'_>) -> Plan {
     let Inputs { spec, measured, ledger, .. } = inputs;
     let (from, to) = measured.days.unwrap_or((spec.window().from(), spec.window().from()));
     // Where no day of the window has settled, nothing was listed, and nothing can be said of any day.
     let days: Vec<NaiveDate> = from.iter_days().take_while(|d| measured.days.is_some() && *d <= to).collect();
-    let empty = Measure::default();
-    let model = Model::fit(&ledger.observations());
+    let maker = Maker { inputs, model: Model::fit(&ledger.observations()), cuts: ledger.cuts() };
     let mut partitions = Vec::with_capacity(days.len() * measured.combinations.len());
     let mut jobs = Vec::new();
     for values in &measured.combinations {
         for day in &days {
             let id = PartitionId::new(values.clone(), *day);
-            let slice = SliceId::whole(id.clone());
-            let measure = measured.partitions.get(&id).unwrap_or(&empty);
-            let record = ledger.slice(&slice);
             let unlisted = measured.unlisted.iter().find(|u| u.values == *values && u.day == *day);
-            let choice = match unlisted {
-                Some(_) => Choice::Skip(SkipReason::Unlisted),
-                None => choose(inputs, &slice, measure, record),
-            };
-            if let Choice::Submit(_) = choice {
-                jobs.push(job(inputs, slice, measure, record, &model));
-            }
-            partitions.push(PlannedPartition {
-                partition: id,
-                choice,
-                objects: measure.objects,
-                bytes: measure.bytes,
-                largest: measure.largest,
-                newest: measure.newest,
-                missing_hours: measure.missing_hours(),
-                failed: record.and_then(failed_class),
-                why: unlisted.map(|u| u.why.clone()),
+            partitions.push(match unlisted {
+                Some(u) => maker.partition(id, Choice::Skip(SkipReason::Unlisted), Some(u.why.clone())),
+                None => maker.choose(id, &mut jobs),
             });
         }
     }
     let mut plan = assemble(inputs, (from, to), partitions, jobs);
+    plan.splits.retain(|split| plan.jobs.iter().any(|job| job.slice.is_within(&split.slice)));
     order(&mut plan);
-    plan.memory_why = plan.learns().then(|| plan.request(&model, 0, 0).why.to_string());
+    plan.memory_why = plan.learns().then(|| plan.request(&maker.model, 0, 0).why.to_string());
     plan
+}
+
+static EMPTY: Measure = Measure::EMPTY;
+
+struct Maker<'a> {
+    inputs: &'a Inputs<'a>,
+    model: Model,
+    /// Those that were made before this plan.
+    cuts: Cuts,
+}
+
+impl Maker<'_> {
+    fn measure(&self, slice: &SliceId) -> &Measure {
+        let measured = self.inputs.measured;
+        let found = if slice.is_part() {
+            measured.parts.get(slice)
+        } else {
+            measured.partitions.get(slice.partition())
+        };
+        found.unwrap_or(&EMPTY)
+    }
+
+    /// Chooses for a partition, and adds its jobs.
+    fn choose(&self, id: PartitionId, jobs: &mut Vec<PlannedJob>) -> PlannedPartition {
+        let ledger = self.inputs.ledger;
+        let whole = SliceId::whole(id.clone());
+        let is_cut = self.cuts.contains_key(&whole);
+        let has_something = |s: &SliceId| self.measure(s).objects > 0 || ledger.slice(s).is_some();
+        let slices: Vec<SliceId> =
+            leaves(&self.cuts, &whole).into_iter().filter(|s| !is_cut || has_something(s)).collect();
+        let of_day = self.measure(&whole);
+        // What comes into a part that had nothing is a change of a day that was loaded.
+        let any_loaded = slices.iter().any(|s| ledger.slice(s).is_some_and(|r| r.loaded.is_some()));
+        let new = if any_loaded { SubmitReason::Changed } else { SubmitReason::Missing };
+        let choose = |s: &SliceId| choose(self.inputs, s, self.measure(s), of_day, new);
+        let choices: Vec<Choice> = slices.iter().map(choose).collect();
+        let (choice, why) = if is_cut { together(self.inputs, &choices) } else { (choices[0], None) };
+        if matches!(choice, Choice::Submit(_)) {
+            let due = slices.iter().zip(&choices).filter(|(_, c)| matches!(c, Choice::Submit(_)));
+            due.for_each(|(slice, _)| self.add_jobs(slice, jobs));
+        }
+        self.partition(id, choice, why)
+    }
+
+    /// The job of a slice, or of the parts that this plan cuts it into.
+    fn add_jobs(&self, slice: &SliceId, jobs: &mut Vec<PlannedJob>) {
+        let record = self.inputs.ledger.slice(slice);
+        let load = record.map_or(1, SliceRecord::next_load);
+        let parts = leaves(self.inputs.cuts, slice);
+        if parts == [slice.clone()] {
+            let tries_before = record.map_or(0, |r| r.next_try(load) - 1);
+            jobs.push(self.job(slice, load, tries_before, record));
+        } else {
+            let parts = parts.iter().filter(|part| self.measure(part).objects > 0);
+            jobs.extend(parts.map(|part| self.job(part, load, 0, None)));
+        }
+    }
+
+    fn job(&self, slice: &SliceId, load: u32, tries_before: u32, record: Option<&SliceRecord>) -> PlannedJob {
+        let measure = self.measure(slice);
+        PlannedJob {
+            slice: slice.clone(),
+            load,
+            tries_before,
+            memory_mib: first_memory(self.inputs, slice, measure, record, &self.model),
+            prefix: prefix(self.inputs.spec.source().layout(), &self.inputs.root, slice),
+            objects: measure.objects,
+            bytes: measure.bytes,
+            fingerprint: measure.fingerprint,
+        }
+    }
+
+    fn partition(&self, id: PartitionId, choice: Choice, why: Option<String>) -> PlannedPartition {
+        let whole = SliceId::whole(id.clone());
+        let measure = self.measure(&whole);
+        let ledger = self.inputs.ledger;
+        let failed = ledger.parts(&whole).iter().find_map(|s| failed_class(ledger.slice(s)?));
+        PlannedPartition {
+            partition: id,
+            choice,
+            objects: measure.objects,
+            bytes: measure.bytes,
+            largest: measure.largest,
+            newest: measure.newest,
+            missing_hours: measure.missing_hours(),
+            failed,
+            why,
+        }
+    }
+}
+
+/// The prefix in the bucket that all keys of a slice have; of a range of keys, that of what it is a range of.
+pub fn prefix(layout: &Layout, root: &str, slice: &SliceId) -> String {
+    let partition = slice.partition();
+    let known = layout.dimensions().iter().cloned().zip(partition.values().iter().cloned()).collect();
+    let of_hour = slice.hour().and_then(|hour| layout.hour_prefix(&known, partition.day(), hour));
+    let prefix = of_hour.unwrap_or_else(|| layout.day_prefix(&known, partition.day()));
+    format!("{root}{prefix}")
+}
+
+/// What becomes of a partition that was cut before: of its parts those are loaded that are due, and as long as one of them
+/// is under way or needs a person, none is.
+fn together(inputs: &Inputs<'_>, parts: &[Choice]) -> (Choice, Option<String>) {
+    use SkipReason::{Changed, Done, Failed, Gone, NeedsPerson, NoData, Outside, Running, Settling};
+    let has = |choice: Choice| parts.contains(&choice);
+    let skips = |reason: SkipReason| has(Choice::Skip(reason));
+    let submits = [SubmitReason::Failed, SubmitReason::Changed, SubmitReason::Missing];
+    if let Some(first) = [Running, NeedsPerson, Settling].into_iter().find(|r| skips(*r)) {
+        return (Choice::Skip(first), None);
+    }
+    if let Some(reason) = submits.into_iter().find(|r| has(Choice::Submit(*r))) {
+        let replaces = inputs.spec.job().idempotent() != Idempotent::Partition;
+        if reason == SubmitReason::Changed && !replaces {
+            let why = "it was loaded in parts, and only a whole day replaces itself (idempotent: partition): remove what \
+                       was loaded, then `dayfill mark failed`";
+            return (Choice::Skip(NeedsPerson), Some(why.to_owned()));
+        }
+        return (Choice::Submit(reason), None);
+    }
+    let gone = if parts.iter().all(|c| *c == Choice::Skip(Gone)) { Gone } else { Changed };
+    let rest = [(Failed, Failed), (Changed, Changed), (Gone, gone), (Outside, Outside), (Done, Done)];
+    let found = rest.into_iter().find(|(reason, _)| skips(*reason));
+    (Choice::Skip(found.map_or(NoData, |(_, as_a_whole)| as_a_whole)), None)
 }
 
 /// Pilots first, then the largest: what takes longest is begun first, so that it does not end alone.
@@ -122,6 +235,9 @@ fn assemble(
         source: PlannedSource {
             bucket: inputs.bucket.clone(),
             dimensions: spec.source().layout().dimensions().to_vec(),
+            root: inputs.root.clone(),
+            include: spec.source().include().map(str::to_owned),
+            exclude: spec.source().exclude().map(str::to_owned),
         },
         job: JobTemplate {
             definition: inputs.definition.clone(),
@@ -132,6 +248,7 @@ fn assemble(
             memory: job.memory(),
             timeout_s: job.timeout().map(|t| t.as_secs().try_into().unwrap_or(u32::MAX)),
             idempotent: job.idempotent(),
+            reads: job.reads(),
             command: job.command().unwrap_or_default().to_vec(),
             environment: job.environment().clone(),
             out_of_memory: job.out_of_memory().clone(),
@@ -147,12 +264,30 @@ fn assemble(
             unusable: measured.unusable.clone(),
         },
         memory_why: None,
+        split: spec.split(),
+        splits: inputs
+            .cuts
+            .iter()
+            .map(|(slice, cut)| PlannedSplit {
+                slice: slice.clone(),
+                cut: cut.clone(),
+                tries_before: ledger.slice(slice).map_or(0, |r| r.tries.len()),
+            })
+            .collect(),
+        unsplit: inputs.unsplit.to_vec(),
         pilots: 0,
         jobs,
     }
 }
 
-fn choose(inputs: &Inputs<'_>, slice: &SliceId, measure: &Measure, record: Option<&SliceRecord>) -> Choice {
+/// Whether a slice is due. `of_day` is the measure of its partition, `new` why it is due if it was never tried.
+fn choose(
+    inputs: &Inputs<'_>,
+    slice: &SliceId,
+    measure: &Measure,
+    of_day: &Measure,
+    new: SubmitReason,
+) -> Choice {
     let id = slice.partition();
     if inputs.only.leaves_out(id) {
         return Choice::Skip(SkipReason::Outside);
@@ -160,17 +295,17 @@ fn choose(inputs: &Inputs<'_>, slice: &SliceId, measure: &Measure, record: Optio
     let due = match inputs.ledger.standing(slice) {
         Standing::Running | Standing::Waiting => return Choice::Skip(SkipReason::Running),
         Standing::NeedsPerson => return Choice::Skip(SkipReason::NeedsPerson),
-        Standing::Done => match loaded_state(measure, record) {
+        Standing::Done => match loaded_state(measure, inputs.ledger.slice(slice)) {
             Some(SkipReason::Changed) => SubmitReason::Changed,
             Some(skip) => return Choice::Skip(skip),
             None => return Choice::Skip(SkipReason::Done),
         },
         Standing::Failed => SubmitReason::Failed,
-        Standing::New => SubmitReason::Missing,
+        Standing::New => new,
     };
     if measure.objects == 0 {
         Choice::Skip(SkipReason::NoData)
-    } else if is_settling(inputs, id.day(), measure) {
+    } else if is_settling(inputs, id.day(), of_day) {
         Choice::Skip(SkipReason::Settling)
     } else if inputs.only.takes(id, due) {
         Choice::Submit(due)
@@ -207,36 +342,18 @@ fn failed_class(record: &SliceRecord) -> Option<FailureClass> {
     }
 }
 
-fn job(
+/// What the last successful load of this slice asked for, or what a try that was killed for its memory must now exceed: a
+/// day that is known to be heavy does not begin small again. Of a slice that was never tried, what the others teach so far.
+fn first_memory(
     inputs: &Inputs<'_>,
-    slice: SliceId,
+    slice: &SliceId,
     measure: &Measure,
     record: Option<&SliceRecord>,
     model: &Model,
-) -> PlannedJob {
-    let load = record.map_or(1, SliceRecord::next_load);
-    let layout = inputs.spec.source().layout();
-    let partition = slice.partition();
-    let known = layout.dimensions().iter().cloned().zip(partition.values().iter().cloned()).collect();
-    let prefix = format!("{}{}", inputs.root, layout.day_prefix(&known, partition.day()));
-    PlannedJob {
-        load,
-        tries_before: record.map_or(0, |r| r.next_try(load) - 1),
-        memory_mib: first_memory(inputs, measure, record, model),
-        prefix,
-        objects: measure.objects,
-        bytes: measure.bytes,
-        fingerprint: measure.fingerprint,
-        slice,
-    }
-}
-
-/// What the last successful load of this slice asked for, or what a try that was killed for its memory must now exceed: a
-/// day that is known to be heavy does not begin small again. Of a slice that was never tried, what the others teach so far.
-fn first_memory(inputs: &Inputs<'_>, measure: &Measure, record: Option<&SliceRecord>, model: &Model) -> u64 {
+) -> u64 {
     let job = inputs.spec.job();
     let bounds = job.memory();
-    if record.is_none_or(|r| r.tries.is_empty()) && job.idempotent() != Idempotent::No {
+    if record.is_none_or(|r| r.tries.is_empty()) && job.idempotent().reruns(slice) {
         let platform = if inputs.definition.fargate { Platform::fargate(job.vcpus()) } else { Platform::Ec2 };
         return model.request(measure.bytes, measure.objects, bounds, platform).mib;
     }

@@ -1,6 +1,6 @@
 //! Whether a plan still fits the ledger.
 
-use super::{Plan, PlannedJob};
+use super::{Plan, PlannedJob, PlannedSplit};
 use crate::ledger::{Ledger, Standing};
 use crate::partition::SliceId;
 
@@ -36,10 +36,11 @@ impl Plan {
         if ledger.adoption(&digest).is_some() {
             return Staleness::Superseded;
         }
-        let stale: Vec<StaleJob> = self
-            .jobs
-            .iter()
-            .filter_map(|job| Some(StaleJob { slice: job.slice.clone(), since: overtaken(job, ledger)? }))
+        let of_jobs = self.jobs.iter().map(|job| (&job.slice, overtaken(job, ledger)));
+        let of_splits = self.splits.iter().map(|split| (&split.slice, outrun(split, ledger)));
+        let stale: Vec<StaleJob> = of_jobs
+            .chain(of_splits)
+            .filter_map(|(slice, since)| Some(StaleJob { slice: slice.clone(), since: since? }))
             .collect();
         if stale.is_empty() { Staleness::Fresh } else { Staleness::Stale(stale) }
     }
@@ -47,6 +48,9 @@ impl Plan {
 
 fn overtaken(job: &PlannedJob, ledger: &Ledger) -> Option<String> {
     let record = ledger.slice(&job.slice)?;
+    if record.divided.is_some() {
+        return Some("it was cut into parts".to_owned());
+    }
     let tries = record.next_try(job.load) - 1;
     match ledger.standing(&job.slice) {
         Standing::Done if record.next_load() > job.load => Some(format!("load {} succeeded", job.load)),
@@ -54,5 +58,18 @@ fn overtaken(job: &PlannedJob, ledger: &Ledger) -> Option<String> {
         Standing::NeedsPerson => Some("it needs a person's decision".to_owned()),
         _ if tries != job.tries_before => Some(format!("{tries} tries instead of {}", job.tries_before)),
         _ => None,
+    }
+}
+
+/// What became of a slice that the plan cuts.
+fn outrun(split: &PlannedSplit, ledger: &Ledger) -> Option<String> {
+    let record = ledger.slice(&split.slice)?;
+    let is_open = matches!(ledger.standing(&split.slice), Standing::Waiting | Standing::Running);
+    if record.divided.is_some() {
+        Some("it was cut into parts".to_owned())
+    } else if is_open || record.tries.len() != split.tries_before {
+        Some("a job of it was submitted as a whole".to_owned())
+    } else {
+        None
     }
 }

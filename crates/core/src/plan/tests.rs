@@ -11,6 +11,7 @@ use crate::spec::{JobParts, MemoryParts, PricesParts, SourceParts, Spec, SpecPar
 use crate::testing::{Scene, at, day, fingerprint, identity, job, place, plan, slice};
 
 mod choices;
+mod splits;
 mod totals;
 
 #[expect(clippy::unnecessary_wraps, reason = "every field of the parts may be left out")]
@@ -75,6 +76,8 @@ struct Desk {
     spec: Spec,
     ledger: Ledger,
     measured: Measured,
+    cuts: Cuts,
+    unsplit: Vec<Unsplit>,
     only: Only,
     now: DateTime<Utc>,
 }
@@ -82,7 +85,7 @@ struct Desk {
 impl Desk {
     fn new(measured: Measured) -> Self {
         let now = "2018-11-01T00:00:00Z".parse().unwrap();
-        Self { spec: spec(|_| {}), ledger: Ledger::default(), measured, only: Only::default(), now }
+        Self { spec: spec(|_| {}), ledger: Ledger::default(), measured, cuts: Cuts::new(), unsplit: Vec::new(), only: Only::default(), now }
     }
 
     fn plan(&self) -> Plan {
@@ -95,6 +98,8 @@ impl Desk {
             definition: PinnedDefinition { revision: some("load:1"), fargate: false, content: None },
             ledger: &self.ledger,
             measured: &self.measured,
+            cuts: &self.cuts,
+            unsplit: &self.unsplit,
             only: self.only.clone(),
             now: self.now,
         })

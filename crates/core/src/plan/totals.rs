@@ -15,6 +15,8 @@ pub struct ServiceRow {
     pub choices: BTreeMap<String, u64>,
     /// Days that are submitted.
     pub submit: u64,
+    /// Jobs that load them: more than one for a day that is cut.
+    pub jobs: u64,
     /// Objects of the days that are submitted.
     pub objects: u64,
     /// Bytes of the days that are submitted.
@@ -143,6 +145,13 @@ impl Plan {
             let service = p.partition.values().first().cloned().unwrap_or_else(|| "all".to_owned());
             services.entry(service).or_default().add(p);
             all.add(p);
+        }
+        for job in &self.jobs {
+            let service = job.slice.partition().values().first().map_or("all", String::as_str);
+            if let Some(row) = services.get_mut(service) {
+                row.jobs += 1;
+            }
+            all.jobs += 1;
         }
         let mut sizes: Vec<u64> = self.partitions.iter().filter(|p| p.objects > 0).map(|p| p.bytes).collect();
         sizes.sort_unstable();

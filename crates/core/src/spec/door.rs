@@ -2,13 +2,15 @@
 
 use chrono::NaiveDate;
 
-use super::parts::{AwsParts, LimitsParts, LocalParts, PricesParts, RetryParts, SpecParts, WindowParts};
+use super::parts::{AwsParts, LimitsParts, LocalParts, PricesParts, RetryParts, SpecParts, SplitParts, WindowParts};
 use super::policy::{Limits, Prices, RetryPolicy};
 use super::problem::{Problems, SpecProblem};
 use super::source::{self, ReadSource, State};
 use super::{AwsSettings, EngineKind, LocalSettings, Spec, job};
 use crate::day::{Window, WindowError};
 use crate::layout;
+use crate::split::Most;
+use crate::units;
 
 /// Batch makes at most ten attempts.
 const MOST_SPOT: u64 = 9;
@@ -49,6 +51,7 @@ pub(super) fn open(parts: SpecParts) -> Result<Spec, Vec<SpecProblem>> {
         .and_then(|job| job::read(job, layout, engine.unwrap_or_default(), &mut problems));
     let retry = read_retry(parts.retry, &mut problems);
     let limits = read_limits(parts.limits, &mut problems);
+    let split = parts.split.and_then(|split| read_split(&split, &mut problems));
     let prices = parts.prices.and_then(|prices| read_prices(prices, &mut problems));
     let aws = read_aws(parts.aws, &mut problems);
     let local = read_local(parts.local, engine == Some(EngineKind::Local) && source.in_bucket, &mut problems);
@@ -57,7 +60,7 @@ pub(super) fn open(parts: SpecParts) -> Result<Spec, Vec<SpecProblem>> {
         (Some(name), Some(source), Some(window), Some(job), Some(engine), Some(state))
             if problems.is_empty() =>
         {
-            Ok(Spec { name, source, window, job, retry, limits, prices, aws, engine, local, state })
+            Ok(Spec { name, source, window, job, retry, limits, split, prices, aws, engine, local, state })
         }
         _ => Err(problems.into_vec()),
     }
@@ -179,6 +182,30 @@ fn read_limits(parts: LimitsParts, problems: &mut Problems) -> Limits {
         }
     }
     limits
+}
+
+/// Whole bytes: a size below that cuts nothing smaller.
+fn read_split(parts: &SplitParts, problems: &mut Problems) -> Option<Most> {
+    if parts.max_bytes.is_none() && parts.max_objects.is_none() {
+        let help = "write { max_bytes: 4GiB }, { max_objects: 5000 } or both, or leave `split` out";
+        problems.add("split", "it says nothing of how large a slice may be", help);
+        return None;
+    }
+    let bytes = parts.max_bytes.as_deref().and_then(|text| match units::parse_size(text) {
+        Ok(0) => {
+            problems.add("split.max_bytes", "no slice is that small", "write a size such as 4GiB");
+            None
+        }
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            problems.add("split.max_bytes", error.message, error.help);
+            None
+        }
+    });
+    if parts.max_objects == Some(0) {
+        problems.add("split.max_objects", "no slice is that small", "write a whole number from 1");
+    }
+    Some(Most { bytes, objects: parts.max_objects })
 }
 
 fn read_prices(parts: PricesParts, problems: &mut Problems) -> Option<Prices> {

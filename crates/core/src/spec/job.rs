@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::EngineKind;
 use super::names::{holds_access_key, is_batch_name, looks_like_credential};
 use super::parts::{JobParts, MemoryParts, MemorySignsParts};
-use super::policy::{Idempotent, MemoryBounds, MemorySigns};
+use super::policy::{Idempotent, MemoryBounds, MemorySigns, Reads};
 use super::problem::{ProblemPart, Problems};
 use super::source::read_regex;
 use crate::layout::Layout;
@@ -52,6 +52,7 @@ pub struct JobSpec {
     memory: MemoryBounds,
     timeout: Option<Duration>,
     idempotent: Idempotent,
+    reads: Reads,
     command: Option<Vec<Template>>,
     environment: BTreeMap<String, Template>,
     out_of_memory: MemorySigns,
@@ -96,6 +97,11 @@ impl JobSpec {
     /// What may be run again without doing harm.
     pub fn idempotent(&self) -> Idempotent {
         self.idempotent
+    }
+
+    /// What a job is told to read.
+    pub fn reads(&self) -> Reads {
+        self.reads
     }
 
     /// The command, word by word; that of the definition if left out.
@@ -146,8 +152,11 @@ pub(super) fn read(
     let idempotent = problems
         .required("job.idempotent", parts.idempotent, IDEMPOTENT_HELP)
         .and_then(|name| read_idempotent(&name, problems));
+    let reads = parts.reads.map_or(Some(Reads::default()), |name| read_reads(&name, problems));
     let command = parts.command.map(|words| read_command(words, layout, problems));
     let environment = read_environment(parts.environment, layout, problems);
+    let templates: Vec<&Template> = command.iter().flatten().chain(environment.values()).collect();
+    check_manifest(reads, &templates, problems);
     let out_of_memory = read_memory_signs(parts.out_of_memory.unwrap_or_default(), problems);
     Some(JobSpec {
         definition: definition?,
@@ -159,10 +168,37 @@ pub(super) fn read(
         // A timeout or command that could not be read has left a problem, so this is never used in its place.
         timeout: timeout.flatten(),
         idempotent: idempotent?,
+        reads: reads?,
         command,
         environment,
         out_of_memory,
     })
+}
+
+fn read_reads(name: &str, problems: &mut Problems) -> Option<Reads> {
+    let kind = Reads::of(name);
+    if kind.is_none() {
+        let help = "write `prefix`, for all keys that begin with {prefix}, or `manifest`, for those that the object {manifest} lists";
+        problems.add("job.reads", format!("`{}` is not a way to read", name.escape_debug()), help);
+    }
+    kind
+}
+
+/// A manifest is written where a job reads it, and a job reads it where it is told of it.
+fn check_manifest(reads: Option<Reads>, templates: &[&Template], problems: &mut Problems) {
+    let is_told = templates.iter().any(|template| template.names("manifest"));
+    match reads {
+        Some(Reads::Manifest) if !is_told => {
+            let message = "the job reads a manifest, and nothing tells it which";
+            let help = "add a variable such as MANIFEST: '{manifest}' to `environment`";
+            problems.add("job.reads", message, help);
+        }
+        Some(Reads::Prefix) if is_told => {
+            let message = "{manifest} is told to a job that reads a prefix, so none is written";
+            problems.add("job.reads", message, "write `reads: manifest`");
+        }
+        _ => {}
+    }
 }
 
 /// A whole number within bounds.

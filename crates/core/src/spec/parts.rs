@@ -17,6 +17,8 @@ pub struct SpecParts {
     pub retry: RetryParts,
     /// `limits`.
     pub limits: LimitsParts,
+    /// `split`.
+    pub split: Option<SplitParts>,
     /// `prices`.
     pub prices: Option<PricesParts>,
     /// `aws`.
@@ -78,6 +80,8 @@ pub struct JobParts {
     pub timeout: Option<String>,
     /// `slice`, `partition` or `no`.
     pub idempotent: Option<String>,
+    /// `prefix` or `manifest`.
+    pub reads: Option<String>,
     /// The command, word by word.
     pub command: Option<Vec<String>>,
     /// The environment, in the order it was written.
@@ -128,6 +132,15 @@ pub struct LimitsParts {
     pub max_jobs: Option<u64>,
     /// Jobs that go first.
     pub pilots: Option<u64>,
+}
+
+/// What was written about the size of slices.
+#[derive(Clone, Default)]
+pub struct SplitParts {
+    /// A size with a unit.
+    pub max_bytes: Option<String>,
+    /// A number.
+    pub max_objects: Option<u64>,
 }
 
 /// What was written about prices, in dollars.

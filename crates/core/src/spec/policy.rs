@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::partition::SliceId;
+
 /// How often each kind of failure is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPolicy {
@@ -137,6 +139,33 @@ pub struct Prices {
     pub gib_hour: f64,
 }
 
+/// What a job is told to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reads {
+    /// All keys that begin with `{prefix}`.
+    #[default]
+    Prefix,
+    /// The keys that the object `{manifest}` lists.
+    Manifest,
+}
+
+impl Reads {
+    /// It is what holds where nothing else was said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The kind of that name.
+    pub fn of(name: &str) -> Option<Self> {
+        match name {
+            "prefix" => Some(Self::Prefix),
+            "manifest" => Some(Self::Manifest),
+            _ => None,
+        }
+    }
+}
+
 /// What may be run again without doing harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -150,6 +179,16 @@ pub enum Idempotent {
 }
 
 impl Idempotent {
+    /// Whether a job of this slice may run again after one that may have loaded something.
+    pub fn reruns(self, slice: &SliceId) -> bool {
+        match self {
+            Self::Slice => true,
+            // Only a whole day replaces itself.
+            Self::Partition => !slice.is_part(),
+            Self::No => false,
+        }
+    }
+
     /// The name that the YAML file uses.
     pub fn name(self) -> &'static str {
         match self {

@@ -251,8 +251,26 @@ fn one_thing_wrong_is_one_problem_with_a_remedy() {
             j.idempotent = text("yes");
         }),
         ("job.command", "the command is empty", "leave `command` out", |_, _, _, j| j.command = Some(vec![])),
-        ("job.command[1]", "{hour}", "{prefix}", |_, _, _, j| {
-            j.command = Some(vec!["run".to_owned(), "{hour}".to_owned()]);
+        ("job.reads", "nothing tells it which", "MANIFEST: '{manifest}'", |_, _, _, j| {
+            j.reads = Some("manifest".to_owned());
+        }),
+        ("job.reads", "none is written", "reads: manifest", |_, _, _, j| {
+            j.command = Some(vec!["run".to_owned(), "{manifest}".to_owned()]);
+        }),
+        ("job.reads", "`keys` is not a way to read", "`prefix`", |_, _, _, j| {
+            j.reads = Some("keys".to_owned());
+        }),
+        ("split", "nothing of how large", "max_bytes: 4GiB", |p, _, _, _| {
+            p.split = Some(SplitParts::default());
+        }),
+        ("split.max_objects", "no slice is that small", "from 1", |p, _, _, _| {
+            p.split = Some(SplitParts { max_objects: Some(0), max_bytes: None });
+        }),
+        ("split.max_bytes", "no slice is that small", "4GiB", |p, _, _, _| {
+            p.split = Some(SplitParts { max_objects: None, max_bytes: Some("0GiB".to_owned()) });
+        }),
+        ("job.command[1]", "{hours}", "{hour}", |_, _, _, j| {
+            j.command = Some(vec!["run".to_owned(), "{hours}".to_owned()]);
         }),
         ("job.environment.X", "{servce} is not a field", "did you mean {service}?", |_, _, _, j| {
             j.environment = vec![("X".to_owned(), "{servce}".to_owned())];

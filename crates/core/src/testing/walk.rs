@@ -7,8 +7,8 @@ use crate::fact::{Fact, LiveStatus, Mark, Outcome};
 use crate::failure::FailureClass;
 use crate::job::JobName;
 use crate::ledger::{SliceRecord, Standing, Try, TryState};
-use crate::plan::Staleness;
-use crate::spec::{Idempotent, StopAfter};
+use crate::plan::{PlannedJob, Staleness};
+use crate::spec::{Idempotent, Reads, StopAfter};
 
 /// A random walk through what can happen to a backfill: every choice is a legal step, of the engine, of Batch, of a
 /// person or of time. Panics where a decision breaks a promise.
@@ -79,6 +79,12 @@ impl Walk {
             assert_eq!(ledger.stopped(), None, "nothing is submitted after a stop");
         }
         for intent in &intents {
+            for (other, record) in ledger.within(&slice(chrono::Datelike::day(&intent.slice.partition().day()))) {
+                let overlaps = other.is_within(&intent.slice) || intent.slice.is_within(other);
+                let beside = other != &intent.slice && overlaps && record.live().next().is_some();
+                assert!(!beside || self.late, "{} is intended while {other} may run", intent.slice);
+                assert!(other != &intent.slice || record.divided.is_none(), "{other} was cut");
+            }
             let Some(record) = ledger.slice(&intent.slice) else { continue };
             assert_eq!(record.live().count(), 0, "{} has a live try", intent.slice);
             let loaded = record.loaded.as_ref().map_or(0, |l| l.load);
@@ -101,15 +107,18 @@ impl Walk {
     fn adopt(&mut self, pick: usize) {
         let mut jobs = Vec::new();
         for of in 1..=SLICES {
-            let record = self.scene.ledger.slice(&slice(of));
-            let load = record.map_or(1, SliceRecord::next_load);
-            let wanted = match self.scene.ledger.standing(&slice(of)) {
-                Standing::New | Standing::Failed => true,
-                Standing::Done => pick.is_multiple_of(5),
-                Standing::Waiting | Standing::Running | Standing::NeedsPerson => false,
-            };
-            if wanted {
-                jobs.push(job(of, load, record.map_or(0, |r| r.next_try(load) - 1)));
+            for part in self.scene.ledger.parts(&slice(of)) {
+                let record = self.scene.ledger.slice(&part);
+                let load = record.map_or(1, SliceRecord::next_load);
+                let wanted = match self.scene.ledger.standing(&part) {
+                    Standing::New | Standing::Failed => true,
+                    Standing::Done => pick.is_multiple_of(5),
+                    Standing::Waiting | Standing::Running | Standing::NeedsPerson => false,
+                };
+                if wanted {
+                    let tries = record.map_or(0, |r| r.next_try(load) - 1);
+                    jobs.push(PlannedJob { slice: part, ..job(of, load, tries) });
+                }
             }
         }
         self.plans += 1;
@@ -118,6 +127,9 @@ impl Walk {
         plan.limits.in_flight = 1 + (pick % 4) as u32;
         if pick % 7 == 1 {
             plan.job.idempotent = Idempotent::No;
+        }
+        if pick % 5 < 2 {
+            (plan.job.idempotent, plan.job.reads) = (Idempotent::Slice, Reads::Manifest);
         }
         if pick % 4 == 1 {
             plan.job.fallback_queue = Some("on-demand".to_owned());

@@ -2,10 +2,12 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::fact::{Ended, Fact, LiveStatus, Mark, Outcome};
+use crate::fact::{Ended, Fact, LiveStatus, Mark, Outcome, Split};
 use crate::failure::FailureClass;
 use crate::job::JobName;
-use crate::testing::{Scene, Walk, at, ended, identity, intended, plan, slice, stamp};
+use crate::plan::PlannedJob;
+use crate::split::Cut;
+use crate::testing::{Scene, Walk, at, ended, identity, intended, job, plan, slice, stamp};
 
 fn kept(ledger: &Ledger) -> Ledger {
     serde_json::from_str(&serde_json::to_string(ledger).unwrap()).unwrap()
@@ -44,6 +46,10 @@ fn every_fact() -> Vec<Fact> {
         name: name(of, r#try),
         job_id: format!("id-{of}-{try}"),
         found,
+    };
+    let split = |slice: SliceId, cut: Cut, parts: Vec<SliceId>| {
+        let parts = parts.into_iter().map(|slice| PlannedJob { slice, ..job(12, 1, 0) }).collect();
+        Fact::Split(Box::new(Split { slice, cut, why: why("cut"), plan: digest.clone(), parts }))
     };
     let mut facts = vec![
         Fact::Opened { uuid: Uuid::nil(), name: "sample".to_owned(), identity: identity() },
@@ -104,6 +110,11 @@ fn every_fact() -> Vec<Fact> {
         Fact::Cancelled { slice: slice(14), reason: why("cancelled") },
         accept(11, 1, false),
         Fact::Cancelled { slice: slice(11), reason: why("cancelled, still running") },
+        // Cut, into a part that is not begun and one that was cut again or cannot be.
+        Fact::Withdrawn { name: name(12, 1), why: why("withdrawn") },
+        split(slice(12), Cut::Hours, vec![slice(12).of_hour(4), slice(12).of_hour(5)]),
+        split(slice(12).of_hour(5), Cut::Ranges { starts: vec!["k".to_owned()] }, vec![slice(12).of_hour(5).of_range(2, 2)]),
+        Fact::NotSplit { slice: slice(12).of_hour(4), why: why("whole") },
         Fact::Stopped { why: why("stopped") },
     ]);
     facts

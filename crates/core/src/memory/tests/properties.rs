@@ -106,7 +106,7 @@ proptest! {
                 }
                 Next::Split { parts, .. } => {
                     prop_assert!(parts >= 2);
-                    prop_assert!(model.rule().is_some_and(|rule| rule != Rule::Flat));
+                    prop_assert!(model.rule() != Some(Rule::Flat));
                     break;
                 }
                 Next::GiveUp { .. } => break,

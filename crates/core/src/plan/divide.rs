@@ -1,0 +1,44 @@
+//! What of a plan is larger than a slice may be, and what adopting it says of the slices that it cuts.
+
+use super::{Plan, PlannedJob};
+use crate::fact::Split;
+use crate::ledger::{Ledger, Try};
+use crate::partition::SliceId;
+use crate::spec::Idempotent;
+use crate::split::Most;
+
+impl Plan {
+    /// The jobs that are larger than `split` allows and of which nothing was said yet.
+    pub fn too_large(&self) -> impl Iterator<Item = (&PlannedJob, Most)> {
+        let is_said = |job: &PlannedJob| self.unsplit.iter().any(|u| u.slice == job.slice);
+        let larger = move |most: &Most, job: &PlannedJob| most.is_less_than(job.bytes, job.objects);
+        let jobs = self.jobs.iter().filter_map(move |job| Some((job, self.split?)));
+        jobs.filter(move |(job, most)| larger(most, job) && !is_said(job))
+    }
+
+    /// Why a slice of a plan must not be cut, whatever its keys are, if so.
+    pub fn stays_whole(&self, job: &PlannedJob, ledger: &Ledger) -> Option<String> {
+        let whole = SliceId::whole(job.slice.partition().clone());
+        let has_started = ledger.within(&whole).any(|(_, r)| r.tries.iter().any(Try::has_started));
+        (self.job.idempotent == Idempotent::Partition && has_started).then(|| {
+            "something of it may be loaded, and only a whole day replaces itself (idempotent: partition)".to_owned()
+        })
+    }
+
+    /// What is to be written of the slices that the plan cuts, when it is adopted: those before that they are cut from.
+    pub fn split_facts(&self) -> Vec<Split> {
+        let plan = self.digest();
+        let fact = |split: &super::PlannedSplit| {
+            let parts = split.cut.parts(&split.slice);
+            let jobs = self.jobs.iter().filter(|job| parts.contains(&job.slice)).cloned().collect();
+            Split {
+                slice: split.slice.clone(),
+                cut: split.cut.clone(),
+                why: self.split.map_or_else(String::new, |most| format!("larger than {most}")),
+                plan: plan.clone(),
+                parts: jobs,
+            }
+        };
+        self.splits.iter().map(fact).collect()
+    }
+}

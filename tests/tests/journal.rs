@@ -51,8 +51,8 @@ fn a_damaged_journal_is_refused_by_name_and_never_half_read() {
     fs::remove_file(second).unwrap();
     all_refuse(&sandbox, &["journal segment 2 is missing, although segment 3 is there"]);
 
-    fs::write(second, whole.replacen("\"schema_version\":1", "\"schema_version\":2", 1)).unwrap();
-    all_refuse(&sandbox, &["journal segment 2 has schema version 2", "use the newest dayfill"]);
+    fs::write(second, whole.replacen("\"schema_version\":2", "\"schema_version\":3", 1)).unwrap();
+    all_refuse(&sandbox, &["journal segment 2 has schema version 3", "use the newest dayfill"]);
     fs::write(second, &whole).unwrap();
 
     let plans = fs::read_dir(sandbox.state().join("plans")).unwrap();

@@ -24,10 +24,11 @@ const READERS: usize = 16;
 /// How often a write is sent before it counts as failed, and a read before its body does.
 const ATTEMPTS: u32 = 8;
 
-/// A journal at `{prefix}/journal/0000000000000042.jsonl`, `{prefix}/plans/{digest}.json` and `{prefix}/snapshot.json`
-/// of a bucket.
+/// A journal at `{prefix}/journal/0000000000000042.jsonl`, `{prefix}/plans/{digest}.json`,
+/// `{prefix}/manifests/{fingerprint}.jsonl` and `{prefix}/snapshot.json` of a bucket. Jobs write
+/// `{prefix}/results/{job}.json`.
 ///
-/// Every object but the snapshot is created by a PutObject with `If-None-Match: *`, so a number has one content for
+/// Every object of ours but the snapshot is created by a PutObject with `If-None-Match: *`, so a number has one content for
 /// ever, whoever races for it. The store must honour that condition, as S3 does.
 #[derive(Clone)]
 pub struct S3Journal {
@@ -60,6 +61,14 @@ impl S3Journal {
 
     fn plan_key(&self, digest: &str) -> String {
         self.key(&format!("plans/{digest}.json"))
+    }
+
+    fn manifest_key(&self, fingerprint: &str) -> String {
+        self.key(&format!("manifests/{fingerprint}.jsonl"))
+    }
+
+    fn result_key(&self, job: &str) -> String {
+        self.key(&format!("results/{job}.json"))
     }
 
     fn snapshot_key(&self) -> String {
@@ -117,13 +126,21 @@ impl S3Journal {
 
     /// An object's content; `None` where there is none.
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, PortError> {
+        self.read_range(key, None).await
+    }
+
+    /// These bytes of it, in the words of the header `Range`.
+    async fn read_range(&self, key: &str, range: Option<String>) -> Result<Option<Vec<u8>>, PortError> {
         let asked = self.asked("read", key, "s3:GetObject");
         let mut broken = String::new();
         for attempt in 0..ATTEMPTS {
-            let got = self.client.get_object().bucket(&self.bucket).key(key).send().await;
+            let get = self.client.get_object().bucket(&self.bucket).key(key).set_range(range.clone());
+            let got = get.send().await;
             let body = match got {
                 Ok(got) => got.body,
                 Err(e) if e.code() == Some("NoSuchKey") => return Ok(None),
+                // Nothing has no first byte.
+                Err(e) if range.is_some() && e.code() == Some("InvalidRange") => return Ok(Some(Vec::new())),
                 Err(e) => return Err(port_error(&e, &asked)),
             };
             // The SDK repeats a request that fails, but not one whose body breaks off.
@@ -241,6 +258,15 @@ impl Journal for S3Journal {
 
     async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, PortError> {
         self.read(&self.plan_key(digest)).await
+    }
+
+    async fn keep_manifest(&self, fingerprint: &str, bytes: &[u8]) -> Result<(), PortError> {
+        self.put_if_absent(&self.manifest_key(fingerprint), bytes).await.map(|_| ())
+    }
+
+    async fn result(&self, job: &str, most: u64) -> Result<Option<Vec<u8>>, PortError> {
+        let range = format!("bytes=0-{}", most.saturating_sub(1));
+        self.read_range(&self.result_key(job), Some(range)).await
     }
 
     async fn keep_snapshot(&self, bytes: &[u8]) -> Result<(), PortError> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use dayfill_core::partition::PartitionId;
+use dayfill_core::partition::{PartitionId, SliceId};
 use dayfill_core::plan::Only;
 use dayfill_core::spec::EngineKind;
 use dayfill_local::{LimitMeans, Runner};
@@ -231,8 +231,8 @@ pub struct ExplainArgs {
     /// The backfill.
     #[command(flatten)]
     pub spec: SpecArgs,
-    /// The day, such as condor/2018-10-04.
-    pub partition: PartitionId,
+    /// The day, such as condor/2018-10-04; or a part of one that was cut, such as condor/2018-10-04/05.
+    pub slice: SliceId,
 }
 
 /// `logs`
@@ -241,8 +241,8 @@ pub struct LogsArgs {
     /// The backfill.
     #[command(flatten)]
     pub spec: SpecArgs,
-    /// The day, such as condor/2018-10-04.
-    pub partition: PartitionId,
+    /// The day, such as condor/2018-10-04; or a part of one that was cut, such as condor/2018-10-04/05.
+    pub slice: SliceId,
     /// Of which try; default: the last.
     #[arg(long, value_name = "N")]
     pub r#try: Option<u32>,

@@ -8,6 +8,7 @@ use dayfill_core::job::{JobName, Shape, Submission};
 use dayfill_core::plan::{Inputs, Only, PinnedDefinition, Plan, make};
 use dayfill_core::spec::{Definition, Spec};
 use dayfill_engine::book::Book;
+use dayfill_engine::divide::{Division, divide};
 use dayfill_engine::enumerate::enumerate;
 use dayfill_engine::event::Reporter;
 use dayfill_engine::ports::ErrorKind;
@@ -38,21 +39,29 @@ pub async fn plan(
     let definition = pin(backfill, site).await?;
     let source = site.source(&backfill.bucket);
     let now = now.trunc_subsecs(0);
-    let measured = enumerate(spec, &backfill.root, &source, reporter, now).await?;
-    let plan = make(&Inputs {
-        spec,
-        identity,
-        place: backfill.place.clone(),
-        bucket: backfill.bucket.clone(),
-        root: backfill.root.clone(),
-        definition,
-        ledger: book.ledger(),
-        measured: &measured,
-        only,
-        now,
-    });
-    check_overrides(&plan)?;
-    Ok(plan)
+    let ledger = book.ledger();
+    let mut measured = enumerate(spec, &backfill.root, &ledger.cuts(), &source, reporter, now).await?;
+    let mut division = Division::default();
+    loop {
+        let plan = make(&Inputs {
+            spec,
+            identity: identity.clone(),
+            place: backfill.place.clone(),
+            bucket: backfill.bucket.clone(),
+            root: backfill.root.clone(),
+            definition: definition.clone(),
+            ledger,
+            measured: &measured,
+            cuts: &division.cuts,
+            unsplit: &division.unsplit,
+            only: only.clone(),
+            now,
+        });
+        if !divide(&plan, ledger, &source, &mut measured, &mut division).await? {
+            check_overrides(&plan)?;
+            return Ok(plan);
+        }
+    }
 }
 
 /// What can never change about a backfill, as its YAML says it.

@@ -39,12 +39,13 @@ pub fn view(book: &Book) -> View<'_> {
 /// Watches until nothing is left to do, prints the status, and says how it ended.
 pub async fn watch(
     site: &Site,
+    bucket: &str,
     book: Book,
     timeout: Option<Duration>,
     progress: &Arc<Progress>,
     format: Format,
 ) -> Result<Exit, Failure> {
-    let mut engine = Engine::new(book, site.queue.clone(), progress.clone());
+    let mut engine = Engine::new(book, site.queue.clone(), Arc::new(site.source(bucket)), progress.clone());
     let watched = tokio::select! {
         watched = engine.watch(timeout, |e| progress.step(e)) => Some(watched),
         _ = tokio::signal::ctrl_c() => None,

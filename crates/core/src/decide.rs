@@ -307,7 +307,9 @@ fn about(
         .collect();
     match tries.iter().rfind(|t| !t.was_ended_by_us()).or(tries.last()) {
         None => vec![Decision::Submit(first(adoption, adopted, job, Some(record), learned))],
-        Some(last) => After { slice, last, tries: &tries, record, adoption, adopted, learned }.decide(pace, now),
+        Some(last) => {
+            After { slice, last, tries: &tries, record, adoption, adopted, learned }.decide(pace, now)
+        }
     }
 }
 
@@ -347,10 +349,12 @@ fn first(
     record: Option<&SliceRecord>,
     learned: &Learned<'_>,
 ) -> NextTry {
-    // What a slice itself once needed is better than what others did: the plan has it.
+    // What a slice itself once needed is better than what others did: the plan has it. Of a part of it nobody knows more,
+    // until others have taught something.
+    let of_heavy = record.is_some_and(|r| r.part.is_some()) && learned.model().rule().is_none();
     let is_new = record.is_none_or(|r| r.tries.is_empty());
     let request = || adopted.plan.request(learned.model(), job.bytes, job.objects);
-    let learned = (is_new && adopted.plan.reruns(&job.slice)).then(request);
+    let learned = (is_new && !of_heavy && adopted.plan.reruns(&job.slice)).then(request);
     let shape = Shape {
         r#try: record.map_or(1, |r| r.next_try(job.load)),
         memory_mib: learned.map_or(job.memory_mib, |r| r.mib),

@@ -175,7 +175,8 @@ impl FromStr for SliceId {
 
     fn from_str(text: &str) -> Result<Self, NotASlice> {
         let bad = || NotASlice { text: text.to_owned() };
-        let (folders, last) = text.rsplit_once('/').map_or((None, text), |(folders, last)| (Some(folders), last));
+        let (folders, last) =
+            text.rsplit_once('/').map_or((None, text), |(folders, last)| (Some(folders), last));
         let mut pieces = last.split('+');
         let name = pieces.next().ok_or_else(bad)?;
         let ranges = pieces.map(|piece| key_range(piece).ok_or_else(bad)).collect::<Result<Vec<_>, _>>()?;
@@ -290,7 +291,8 @@ mod tests {
         ] {
             assert!(!slice(other).is_within(&slice(of)), "{other} of {of}");
         }
-        let mut sorted = ["c/2018-10-04", "c/2018-10-04+1of2", "c/2018-10-04+2of2", "c/2018-10-04/05"].map(slice);
+        let mut sorted =
+            ["c/2018-10-04", "c/2018-10-04+1of2", "c/2018-10-04+2of2", "c/2018-10-04/05"].map(slice);
         sorted.sort();
         assert_eq!(sorted.first(), Some(&slice("c/2018-10-04")), "a partition comes before its parts");
     }

@@ -157,8 +157,13 @@ impl View<'_> {
     fn state(&self, partition: &PartitionId) -> Option<DayState> {
         let states: Vec<DayState> =
             self.slices(partition).iter().filter_map(|slice| self.state_of_slice(slice)).collect();
-        let order =
-            [DayState::NeedsPerson, DayState::Running, DayState::Waiting, DayState::Planned, DayState::Failed];
+        let order = [
+            DayState::NeedsPerson,
+            DayState::Running,
+            DayState::Waiting,
+            DayState::Planned,
+            DayState::Failed,
+        ];
         let first = order.into_iter().find(|state| states.contains(state));
         first.or_else(|| states.first().map(|_| DayState::Done))
     }
@@ -173,12 +178,14 @@ impl View<'_> {
             Standing::Waiting => Some(DayState::Waiting),
             Standing::Failed => Some(DayState::Failed),
             Standing::NeedsPerson => Some(DayState::NeedsPerson),
-            Standing::New => self.plan.and_then(|p| p.job(slice)).filter(|_| slice.is_part()).map(|_| DayState::Planned),
+            Standing::New => {
+                self.plan.and_then(|p| p.job(slice)).filter(|_| slice.is_part()).map(|_| DayState::Planned)
+            }
         }
     }
 
     /// Settled once, and asked for again by the newest plan.
-    fn is_taken_up(&self, slice: &SliceId) -> bool {
+    pub fn is_taken_up(&self, slice: &SliceId) -> bool {
         let adopted = self.ledger.adopted().map_or(0, |a| a.stamp.segment);
         let job = self.plan.and_then(|p| p.job(slice));
         let Some((job, record)) = job.zip(self.ledger.slice(slice)) else { return false };
@@ -287,9 +294,8 @@ impl View<'_> {
             *jobs += 1;
             days.insert(slice.partition());
         }
-        let is_done = |day: &&&PartitionId| {
-            self.ledger.standing(&SliceId::whole((**day).clone())) == Standing::Done
-        };
+        let is_done =
+            |day: &&&PartitionId| self.ledger.standing(&SliceId::whole((**day).clone())) == Standing::Done;
         let given_up = |day: &PartitionId, class: FailureClass| {
             let all = self.ledger.parts(&SliceId::whole(day.clone()));
             let verdicts = all.iter().filter_map(|slice| self.ledger.slice(slice)?.verdict.as_ref());

@@ -119,10 +119,15 @@ pub enum NoCut {
     #[error("it has a single object, and dayfill does not look into objects")]
     OneObject,
     /// Only its hours could be told apart, and it is of one.
-    #[error("all of its objects are of one hour, and a job that reads a prefix cannot read less (`reads: manifest`)")]
+    #[error(
+        "all of it is of one hour, and a job that reads a prefix is cut by hour alone (`reads: manifest`)"
+    )]
     OneHour,
     /// A job reads all that its prefix has.
-    #[error("a job that reads a prefix cannot read less than a day here (`reads: manifest`)")]
+    #[error(
+        "a job that reads a prefix is cut by hour alone, where the layout has one and the job is told {{prefix}} or \
+         {{hour}} (`reads: manifest`)"
+    )]
     Prefix,
 }
 

@@ -1,9 +1,10 @@
 //! One whole step: read, observe, decide, end what is to end, submit what is due.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dayfill_core::decide::{Decision, Pace, decide, is_finished};
+use dayfill_core::decide::{Decision, Pace, decide, is_finished, planned};
 use dayfill_core::fact::Fact;
 use dayfill_core::job::JobName;
 use dayfill_core::ledger::Ledger;
@@ -11,8 +12,9 @@ use dayfill_core::partition::SliceId;
 use dayfill_core::rate::Rate;
 
 use crate::book::{Book, BookError};
+use crate::divide::{ToCut, cut_slice};
 use crate::event::{Event, Reporter};
-use crate::ports::Queue;
+use crate::ports::{Queue, Source};
 
 /// Half of the day for which finished jobs were seen to be kept at least (field reports; the guide says seven days).
 const LONGEST_GAP: TimeDelta = TimeDelta::hours(12);
@@ -21,6 +23,7 @@ const LONGEST_GAP: TimeDelta = TimeDelta::hours(12);
 pub struct Engine {
     pub(crate) book: Book,
     pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) source: Arc<dyn Source>,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) rate: Rate,
     /// When it last looked, on this machine's clock.
@@ -37,10 +40,16 @@ pub struct Step {
 }
 
 impl Engine {
-    /// An engine that works off the adopted plans of `book` through `queue`.
-    pub fn new(book: Book, queue: Arc<dyn Queue>, reporter: Arc<dyn Reporter>) -> Self {
+    /// An engine that works off the adopted plans of `book` through `queue`. Slices that are to be cut are listed in
+    /// `source`, and those whose jobs read a manifest.
+    pub fn new(
+        book: Book,
+        queue: Arc<dyn Queue>,
+        source: Arc<dyn Source>,
+        reporter: Arc<dyn Reporter>,
+    ) -> Self {
         let rate = Self::starting_rate(queue.as_ref());
-        Self { book, queue, reporter, rate, looked_at: None }
+        Self { book, queue, source, reporter, rate, looked_at: None }
     }
 
     /// The journal, read and folded.
@@ -104,10 +113,29 @@ impl Engine {
         }
     }
 
+    /// Lists and cuts every slice that is to be cut; the facts, by slice.
+    async fn cut_due(&self, pace: Pace, now: DateTime<Utc>) -> Result<BTreeMap<SliceId, Fact>, BookError> {
+        let (ledger, plans) = (self.book.ledger(), self.book.plans());
+        let mut cuts = BTreeMap::new();
+        for (slice, decision) in decide(ledger, plans, pace, now) {
+            let Decision::Split { plan: digest, most, why, .. } = decision else { continue };
+            let record = ledger.slice(&slice);
+            let Some(adopted) = plans.get(&digest) else { continue };
+            let Some(job) = planned(adopted, &digest, &slice, record) else { continue };
+            let asked_mib =
+                record.and_then(|r| r.tries.last()).map_or(job.memory_mib, |t| t.intended.memory_mib);
+            let to_cut = ToCut { slice: &slice, plan: adopted.plan(), job, most, why: &why, asked_mib };
+            let fact = cut_slice(&self.book, self.source.as_ref(), to_cut).await?;
+            cuts.insert(slice, fact);
+        }
+        Ok(cuts)
+    }
+
     /// Appends every decision that is a fact by itself, then asks Batch to end what is to end. In this order: a
     /// request that is lost on the way is repeated by the next step, because the fact is there.
     async fn settle(&mut self, pace: Pace, now: DateTime<Utc>) -> Result<(), BookError> {
         let reporter = self.reporter.clone();
+        let cuts = self.cut_due(pace, now).await?;
         let mut told = Vec::new();
         let written = self
             .book
@@ -117,7 +145,7 @@ impl Engine {
                 let mut stopping = false;
                 told = decisions
                     .iter()
-                    .filter_map(|(s, d)| Some((s.clone(), fact_of(s, d, ledger)?)))
+                    .filter_map(|(s, d)| Some((s.clone(), fact_of(s, d, ledger, &cuts)?)))
                     .filter(|(_, f)| {
                         !matches!(f, Fact::Stopped { .. }) || !std::mem::replace(&mut stopping, true)
                     })
@@ -145,10 +173,17 @@ impl Engine {
     }
 }
 
-fn fact_of(slice: &SliceId, decision: &Decision, ledger: &Ledger) -> Option<Fact> {
+fn fact_of(
+    slice: &SliceId,
+    decision: &Decision,
+    ledger: &Ledger,
+    cuts: &BTreeMap<SliceId, Fact>,
+) -> Option<Fact> {
     let slice = slice.clone();
     match decision {
         Decision::Wait | Decision::Submit(_) => None,
+        // What is to be cut only since somebody else wrote is cut by the next step.
+        Decision::Split { .. } => cuts.get(&slice).cloned(),
         Decision::Terminate { job, why } => {
             let asked = ledger.job(job).is_some_and(|(_, t)| t.ending.is_some());
             (!asked).then(|| Fact::Ending { name: job.clone(), why: why.clone() })
@@ -165,6 +200,10 @@ fn fact_of(slice: &SliceId, decision: &Decision, ledger: &Ledger) -> Option<Fact
 fn tell(reporter: &dyn Reporter, slice: &SliceId, fact: &Fact) {
     let slice = slice.clone();
     reporter.hear(match fact {
+        Fact::Split(split) => {
+            Event::Note { slice, what: format!("cut into {} parts: {}", split.parts.len(), split.why) }
+        }
+        Fact::NotSplit { why, .. } => Event::Note { slice, what: format!("cannot be cut: {why}") },
         Fact::GaveUp { why, .. } => Event::Note { slice, what: format!("given up: {why}") },
         Fact::AskedPerson { why, .. } => {
             Event::Note { slice, what: format!("a person has to decide: {why}") }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dayfill_core::decide::{AdoptedPlan, Plans};
 use dayfill_core::fact::Fact;
-use dayfill_core::ledger::{FoldError, Ledger, Stamp};
+use dayfill_core::ledger::{FoldError, Ledger, SliceRecord, Stamp};
 use dayfill_core::plan::{Plan, PlanDigest, PlanFileError};
 use uuid::Uuid;
 
@@ -256,8 +256,12 @@ impl Book {
     /// Loads the adopted plans that live slices and the newest adoption refer to.
     async fn load_plans(&mut self) -> Result<(), BookError> {
         let unsettled = self.ledger.slices().filter(|(_, r)| r.verdict.is_none());
-        let mut wanted: Vec<PlanDigest> =
-            unsettled.filter_map(|(_, r)| Some(r.tries.last()?.intended.plan.clone())).collect();
+        let plan_of = |r: &SliceRecord| match r.tries.last() {
+            Some(t) => Some(t.intended.plan.clone()),
+            // A part that is not begun yet.
+            None => r.part.as_ref().map(|(plan, _)| plan.clone()),
+        };
+        let mut wanted: Vec<PlanDigest> = unsettled.filter_map(|(_, r)| plan_of(r)).collect();
         wanted.extend(self.ledger.adopted().map(|a| a.digest.clone()));
         wanted.sort_unstable();
         wanted.dedup();

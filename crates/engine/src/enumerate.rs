@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, NaiveDate, Utc};
+use dayfill_core::keys::{KeyReader, Placed};
 use dayfill_core::layout::check_value;
 use dayfill_core::measure::{Measured, Object, Strays, Unlisted};
-use dayfill_core::partition::PartitionId;
+use dayfill_core::partition::{PartitionId, SliceId};
 use dayfill_core::spec::Spec;
+use dayfill_core::split::{Cuts, slice_of};
 use futures::StreamExt;
 
 use crate::event::{Event, Reporter};
@@ -28,7 +30,8 @@ struct Listing {
 
 struct Enumeration<'a> {
     spec: &'a Spec,
-    root: &'a str,
+    reader: KeyReader,
+    cuts: &'a Cuts,
     source: &'a dyn Source,
     reporter: &'a dyn Reporter,
     done: AtomicU64,
@@ -37,19 +40,21 @@ struct Enumeration<'a> {
 }
 
 /// Lists the source for the window of `spec` and measures every partition. `root` is the prefix inside the bucket
-/// that the layout's keys are relative to.
+/// that the layout's keys are relative to. Partitions that were cut are measured in their parts too.
 ///
 /// Memory grows with partitions, never with keys: pages are measured as they come. A day that cannot be listed is
 /// reported as such; where nothing can be listed at all, that is the error.
 pub async fn enumerate(
     spec: &Spec,
     root: &str,
+    cuts: &Cuts,
     source: &dyn Source,
     reporter: &dyn Reporter,
     now: DateTime<Utc>,
 ) -> Result<Measured, PortError> {
     let zero = || AtomicU64::new(0);
-    let run = Enumeration { spec, root, source, reporter, done: zero(), of: zero(), objects: zero() };
+    let reader = KeyReader::of_source(spec.source(), root);
+    let run = Enumeration { spec, reader, cuts, source, reporter, done: zero(), of: zero(), objects: zero() };
     let days: Vec<NaiveDate> = spec.window().days(now, spec.source().settle()).collect();
     let mut measured =
         Measured { days: days.first().copied().zip(days.last().copied()), ..Measured::default() };
@@ -88,6 +93,7 @@ pub async fn enumerate(
 /// What the listings of different prefixes say is of different partitions, or adds up.
 fn merge(into: &mut Measured, part: Measured) {
     into.partitions.extend(part.partitions);
+    into.parts.extend(part.parts);
     into.unmatched.merge(part.unmatched);
     into.filtered += part.filtered;
 }
@@ -132,7 +138,7 @@ impl Enumeration<'_> {
             let mut wanted = Vec::new();
             for known in open {
                 match layout.next_discovery(&known) {
-                    Some(prefix) => wanted.push((known, format!("{}{prefix}", self.root))),
+                    Some(prefix) => wanted.push((known, format!("{}{prefix}", self.reader.root()))),
                     None => complete.push(known),
                 }
             }
@@ -145,7 +151,7 @@ impl Enumeration<'_> {
             let mut results = futures::stream::iter(wanted).map(folders).buffer_unordered(AT_ONCE);
             while let Some((known, found)) = results.next().await {
                 for folder in found? {
-                    let relative = folder.strip_prefix(self.root).unwrap_or(&folder);
+                    let relative = folder.strip_prefix(self.reader.root()).unwrap_or(&folder);
                     match layout.discover(&known, relative) {
                         Some(learned) => further.push(learned),
                         // A layout may ask for more than any folder; what is left out for its name is told.
@@ -181,7 +187,7 @@ impl Enumeration<'_> {
         for known in known {
             let mut by_prefix: BTreeMap<String, BTreeSet<NaiveDate>> = BTreeMap::new();
             for day in days {
-                let prefix = format!("{}{}", self.root, layout.day_prefix(known, *day));
+                let prefix = format!("{}{}", self.reader.root(), layout.day_prefix(known, *day));
                 by_prefix.entry(prefix).or_default().insert(*day);
             }
             let listing = |(prefix, days)| Listing { known: known.clone(), days, prefix };
@@ -212,22 +218,16 @@ impl Enumeration<'_> {
 
     /// Counts an object towards its partition, or says why not.
     fn take(&self, listing: &Listing, part: &mut Measured, object: &ListedObject) {
-        let source = self.spec.source();
-        if !source.wants(&object.key) {
-            part.filtered += 1;
-            return;
-        }
-        let relative = object.key.strip_prefix(self.root).unwrap_or(&object.key);
-        // A folder marker of a console is no data.
-        if relative.ends_with('/') && object.size == 0 {
-            return;
-        }
-        let layout = source.layout();
-        let Some(fields) = layout.match_key(relative) else {
-            part.unmatched.add(&object.key);
-            return;
+        let fields = match self.reader.place(&object.key, object.size) {
+            Placed::At(fields) => fields,
+            Placed::Filtered => {
+                part.filtered += 1;
+                return;
+            }
+            Placed::Stray => return part.unmatched.add(&object.key),
+            Placed::Marker => return,
         };
-        let names = layout.dimensions();
+        let names = self.reader.layout().dimensions();
         // A key can begin with one combination's prefix and belong to another's; it is counted where it belongs.
         let fits = names
             .iter()
@@ -239,6 +239,13 @@ impl Enumeration<'_> {
         let measured =
             Object { key: &object.key, size: object.size, etag: &object.etag, modified: object.modified };
         let id = PartitionId::new(fields.values, fields.day);
+        if !self.cuts.is_empty() {
+            let whole = SliceId::whole(id.clone());
+            if self.cuts.contains_key(&whole) {
+                let slice = slice_of(self.cuts, whole, &object.key, fields.hour);
+                part.parts.entry(slice).or_default().add(&measured, fields.hour);
+            }
+        }
         part.partitions.entry(id).or_default().add(&measured, fields.hour);
     }
 

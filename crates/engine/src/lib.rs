@@ -3,6 +3,7 @@
 pub mod adapters;
 pub mod advance;
 pub mod book;
+pub mod divide;
 pub mod enumerate;
 pub mod event;
 pub mod observe;

@@ -263,7 +263,7 @@ pub struct StoredSegment {
     pub stored_at: DateTime<Utc>,
 }
 
-/// The place that segments, adopted plans and a snapshot are kept in.
+/// The place that segments, adopted plans, manifests, results and a snapshot are kept in.
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// The segments from this number on, in order.
@@ -277,6 +277,12 @@ pub trait Journal: Send + Sync {
 
     /// The plan of this digest.
     async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, PortError>;
+
+    /// Keeps a manifest under the fingerprint of what it lists; keeping it twice changes nothing.
+    async fn keep_manifest(&self, fingerprint: &str, bytes: &[u8]) -> Result<(), PortError>;
+
+    /// What the job of this name has written about itself, if it has; no more than its first `most` bytes.
+    async fn result(&self, job: &str, most: u64) -> Result<Option<Vec<u8>>, PortError>;
 
     /// Keeps a snapshot in place of the one before. Readers see the one or the other; of two writers the later stays.
     async fn keep_snapshot(&self, bytes: &[u8]) -> Result<(), PortError>;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// The version of segments that this program writes, and the newest that it reads.
-pub const SCHEMA_VERSION: u64 = 1;
+pub const SCHEMA_VERSION: u64 = 2;
 
 /// The first line of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_named_even_if_all_else_is_strange() {
-        let err = read(7, b"{\"schema_version\":2,\"x\":1}\n").unwrap_err();
-        assert_eq!(err, SegmentError::Newer { segment: 7, version: 2 });
+        let err = read(7, b"{\"schema_version\":3,\"x\":1}\n").unwrap_err();
+        assert_eq!(err, SegmentError::Newer { segment: 7, version: 3 });
         assert!(read(8, &sample()).unwrap_err().to_string().contains("says that it is segment 7"));
     }
 }

@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use dayfill_core::decide::{Decision, NextTry, Pace, decide};
+use dayfill_core::decide::{Decision, NextTry, Pace, Plans, decide};
 use dayfill_core::fact::{Fact, Identity, Intended};
 use dayfill_core::job::{JobName, Submission};
 use dayfill_core::ledger::{Ledger, TryState};
 use dayfill_core::partition::SliceId;
-use dayfill_core::plan::{Plan, StaleJob, Staleness};
+use dayfill_core::plan::{Plan, PlannedJob, StaleJob, Staleness};
 use dayfill_core::rate::Rate;
 use uuid::Uuid;
 
+use self::listed::Listed;
 use self::sender::Sender;
 use crate::advance::Engine;
 use crate::book::{Book, BookError};
 use crate::ports::{Queue, SendBy};
 
+mod listed;
 mod sender;
 
 /// Intents are stored for at most as many jobs as are sent in this time, so that none waits long for its turn: a rate
@@ -102,7 +104,8 @@ pub async fn adopt(book: &mut Book, plan: &Plan, definition: &str) -> Result<Ado
         });
         let definition = definition.to_owned();
         let adopted = Fact::Adopted { digest: digest.clone(), definition, jobs: plan.jobs.len() as u64 };
-        opened.into_iter().chain([adopted]).collect()
+        let splits = plan.split_facts().into_iter().map(|split| Fact::Split(Box::new(split)));
+        opened.into_iter().chain([adopted]).chain(splits).collect()
     })
     .await?;
     verdict
@@ -112,7 +115,8 @@ pub async fn adopt(book: &mut Book, plan: &Plan, definition: &str) -> Result<Ado
 fn intents(
     decisions: Vec<(SliceId, Decision)>,
     ledger: &Ledger,
-    plans: &dayfill_core::decide::Plans,
+    plans: &Plans,
+    listed: &Listed,
     most: usize,
 ) -> Vec<(Intended, Submission)> {
     let Some(backfill) = ledger.opened().map(|o| o.uuid) else { return Vec::new() };
@@ -120,17 +124,21 @@ fn intents(
         Decision::Submit(next) => Some((slice, next)),
         _ => None,
     });
-    wanted.take(most).filter_map(|(slice, next)| intent(backfill, slice, next, plans)).collect()
+    let due = wanted.take(most).filter_map(|(slice, next)| {
+        let job = listed.job(&slice, &next, ledger, plans)?;
+        intent(backfill, slice, next, plans, &job)
+    });
+    due.collect()
 }
 
 fn intent(
     backfill: Uuid,
     slice: SliceId,
     next: NextTry,
-    plans: &dayfill_core::decide::Plans,
+    plans: &Plans,
+    job: &PlannedJob,
 ) -> Option<(Intended, Submission)> {
     let adopted = plans.get(&next.plan)?;
-    let job = adopted.job(&slice)?;
     let (nonce, ..) = Uuid::new_v4().as_fields();
     let name = JobName::new(backfill, &slice, next.load, next.shape.r#try, nonce);
     let submission = Submission::of(adopted.plan(), job, next.shape, name.clone(), next.definition.clone());
@@ -161,10 +169,14 @@ impl Engine {
     /// The next batch is written down while the last jobs of this one still wait for their turn, with what became of
     /// those that were sent: a pause for every batch would cost more of the rate than anything else.
     pub(crate) async fn submit_due(&mut self, pace: Pace) -> Result<bool, BookError> {
-        let Self { book, queue, reporter, rate, .. } = self;
+        let Self { book, queue, source, reporter, rate, .. } = self;
         let clock = book.clock().clone();
         let mut sender = Sender::new(queue.clone(), clock.clone(), reporter.clone(), rate);
+        let mut listed = Listed::default();
         loop {
+            let due = decide(book.ledger(), book.plans(), pace, clock.now());
+            let listing = listed.list(due, book, source.as_ref(), sender.room(BATCH));
+            sender.send_during(listing).await?;
             // Counted from before the intents are stored, so that the store's clock never gives less time than ours.
             let send_by = SendBy::starting_now(clock.clone(), queue.bounds().send_within);
             // Where nothing gets through, intent upon intent would only fill the journal: the next step tries again.
@@ -174,7 +186,7 @@ impl Engine {
             let facts = sender.take_facts();
             let mut batch = Vec::new();
             let append = book.append_in_haste(|ledger, plans| {
-                batch = intents(decide(ledger, plans, pace, now), ledger, plans, most);
+                batch = intents(decide(ledger, plans, pace, now), ledger, plans, &listed, most);
                 if batch.is_empty() && !is_idle {
                     // With the last answers, then.
                     return Vec::new();

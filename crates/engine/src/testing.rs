@@ -15,7 +15,7 @@ use dayfill_core::plan::{
     History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlannedJob, PlannedSource, RunsOn,
     SCHEMA_VERSION,
 };
-use dayfill_core::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, RetryPolicy};
+use dayfill_core::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Reads, RetryPolicy};
 use uuid::Uuid;
 
 use crate::advance::Engine;
@@ -99,6 +99,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<PausedClock>,
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) cloud: Arc<FakeCloud>,
+    pub(crate) source: Mutex<Arc<FakeSource>>,
     pub(crate) heard: Arc<Heard>,
     pub(crate) crash: Arc<Crash>,
     pub(crate) chance: Arc<Chance>,
@@ -119,6 +120,7 @@ impl World {
             start,
             journal: Arc::new(MemoryJournal::new(clock.clone(), crash.clone(), chance.clone())),
             cloud: Arc::new(FakeCloud::new(clock.clone(), crash.clone(), chance.clone())),
+            source: Mutex::new(Arc::new(FakeSource::of([]))),
             heard: Arc::new(Heard::default()),
             clock,
             crash,
@@ -136,7 +138,8 @@ impl World {
         let journal: Arc<dyn Journal> = self.journal.clone();
         let queue: Arc<dyn Queue> = self.cloud.clone();
         let book = Book::open_every(journal, clock, EVERY).await.unwrap();
-        Engine::new(book, queue, self.heard.clone())
+        let source = lock(&self.source).clone();
+        Engine::new(book, queue, source, self.heard.clone())
     }
 
     /// An engine whose journal has adopted `plan`.
@@ -220,7 +223,13 @@ pub(crate) fn plan(days: impl IntoIterator<Item = u32>) -> Plan {
             state: "s3://example-state/sample".to_owned(),
             runs_on: RunsOn::Aws { region: None, profile: None, endpoint_url: None },
         },
-        source: PlannedSource { bucket: "example-logs".to_owned(), dimensions: vec!["service".to_owned()] },
+        source: PlannedSource {
+            bucket: "example-logs".to_owned(),
+            dimensions: vec!["service".to_owned()],
+            root: String::new(),
+            include: None,
+            exclude: None,
+        },
         job: JobTemplate {
             definition: PinnedDefinition {
                 revision: Some("load:1".to_owned()),
@@ -234,6 +243,7 @@ pub(crate) fn plan(days: impl IntoIterator<Item = u32>) -> Plan {
             memory: MemoryBounds { start_mib: 128, max_mib: 512 },
             timeout_s: Some(3600),
             idempotent: Idempotent::Partition,
+            reads: Reads::Prefix,
             command: Vec::new(),
             environment: BTreeMap::new(),
             out_of_memory: MemorySigns::default(),
@@ -245,6 +255,9 @@ pub(crate) fn plan(days: impl IntoIterator<Item = u32>) -> Plan {
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
         memory_why: None,
+        split: None,
+        splits: Vec::new(),
+        unsplit: Vec::new(),
         pilots: 0,
         jobs: days.into_iter().map(job).collect(),
     }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dayfill_aws::{BatchQueue, Connection, LocalEndpoint, Settings, aws_bounds, connect};
+use dayfill_aws::{BatchQueue, Connection, LocalEndpoint, S3Source, Settings, aws_bounds, connect};
 use dayfill_engine::adapters::{FolderJournal, SystemClock};
 use dayfill_engine::advance::Engine;
 use dayfill_engine::book::Book;
@@ -117,7 +117,8 @@ async fn dayfill(connection: &Connection, jobs: u32) -> Outcome<usize> {
     let mut book = Book::open(journal, Arc::new(SystemClock::new())).await?;
     adopt(&mut book, &plan::of(jobs), plan::DEFINITION).await?;
     let queue = Arc::new(BatchQueue::new(connection, aws_bounds()));
-    Engine::new(book, queue, Arc::new(Silent)).advance().await?;
+    let source = Arc::new(S3Source::new(connection, "example-logs"));
+    Engine::new(book, queue, source, Arc::new(Silent)).advance().await?;
     let facts = Facts::read(dir.path());
     Ok(facts.of("intended").len() - facts.of("accepted").len())
 }

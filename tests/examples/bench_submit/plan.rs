@@ -11,7 +11,7 @@ use dayfill_core::plan::{
     History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlannedJob, PlannedSource, RunsOn,
     SCHEMA_VERSION,
 };
-use dayfill_core::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, RetryPolicy};
+use dayfill_core::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Reads, RetryPolicy};
 use uuid::Uuid;
 
 /// What the jobs run.
@@ -52,7 +52,13 @@ pub fn of(days: u32) -> Plan {
             state: "s3://example-state/bench".to_owned(),
             runs_on: RunsOn::Aws { region: None, profile: None, endpoint_url: None },
         },
-        source: PlannedSource { bucket: "example-logs".to_owned(), dimensions: vec!["service".to_owned()] },
+        source: PlannedSource {
+            bucket: "example-logs".to_owned(),
+            dimensions: vec!["service".to_owned()],
+            root: String::new(),
+            include: None,
+            exclude: None,
+        },
         job: JobTemplate {
             definition: PinnedDefinition {
                 revision: Some(DEFINITION.to_owned()),
@@ -66,6 +72,7 @@ pub fn of(days: u32) -> Plan {
             memory: MemoryBounds { start_mib: 128, max_mib: 512 },
             timeout_s: Some(3600),
             idempotent: Idempotent::Partition,
+            reads: Reads::Prefix,
             command: Vec::new(),
             environment: BTreeMap::new(),
             out_of_memory: MemorySigns::default(),
@@ -77,6 +84,9 @@ pub fn of(days: u32) -> Plan {
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
         memory_why: None,
+        split: None,
+        splits: Vec::new(),
+        unsplit: Vec::new(),
         pilots: 0,
         jobs: (0..days).map(job).collect(),
     }

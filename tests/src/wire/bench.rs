@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use dayfill_aws::{BatchQueue, Connection, S3Journal};
+use dayfill_aws::{BatchQueue, Connection, S3Journal, S3Source};
 use dayfill_core::plan::Plan;
 use dayfill_engine::adapters::{FolderJournal, SystemClock};
 use dayfill_engine::advance::Engine;
@@ -111,7 +111,8 @@ impl<'c> Bench<'c> {
         let mut book = Book::open(self.journal.clone(), clock).await.unwrap();
         adopt(&mut book, &self.plan, &self.cloud.definition).await.unwrap();
         let queue = BatchQueue::new(&self.connection, self.bounds).submit_timeout(self.submit_timeout);
-        Engine::new(book, Arc::new(queue), Arc::new(Silent))
+        let source = S3Source::new(&self.connection, self.plan.source.bucket.clone());
+        Engine::new(book, Arc::new(queue), Arc::new(source), Arc::new(Silent))
     }
 
     /// The journal.

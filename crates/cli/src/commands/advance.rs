@@ -16,14 +16,15 @@ use crate::watching::{exit_of, tell_end, view};
 pub async fn run(args: SpecArgs, format: Format) -> Result<Exit, Failure> {
     let backfill = Backfill::load(&args)?;
     let site = Site::of(&backfill, Jobs::Hold).await?;
-    let ended = step(&site, format).await;
+    let ended = step(&site, &backfill.bucket, format).await;
     site.close().await;
     ended
 }
 
-async fn step(site: &Site, format: Format) -> Result<Exit, Failure> {
+async fn step(site: &Site, bucket: &str, format: Format) -> Result<Exit, Failure> {
     let progress = Arc::new(Progress::new());
-    let mut engine = Engine::new(site.book().await?, site.queue.clone(), progress.clone());
+    let source = Arc::new(site.source(bucket));
+    let mut engine = Engine::new(site.book().await?, site.queue.clone(), source, progress.clone());
     let step = engine.advance().await?;
     progress.finish();
     let view = view(engine.book());

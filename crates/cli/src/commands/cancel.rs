@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dayfill_core::fact::Fact;
-use dayfill_core::partition::{PartitionId, SliceId};
+use dayfill_core::partition::PartitionId;
 use dayfill_core::report::{DayState, View};
 use dayfill_engine::advance::Engine;
 
@@ -47,18 +47,21 @@ async fn cancel(
     let now = book.clock().now();
     book.append(|ledger, plans| {
         let plan = ledger.adopted().and_then(|a| plans.get(&a.digest));
-        let states = View { ledger, plan, now }.partitions();
+        let view = View { ledger, plan, now };
+        let states = view.partitions();
         let still = days.iter().filter(|p| states.get(p).is_some_and(|s| is_open(*s)));
-        let fact = |p: &PartitionId| Fact::Cancelled {
-            slice: SliceId::whole(p.clone()),
-            reason: args.reason.clone(),
-        };
-        still.map(fact).collect()
+        let slices = still.flat_map(|p| view.slices(p));
+        // Of a day that was cut, what is loaded stays so.
+        let open = slices.filter(|slice| {
+            ledger.slice(slice).is_none_or(|r| r.verdict.is_none() || view.is_taken_up(slice))
+        });
+        open.map(|slice| Fact::Cancelled { slice, reason: args.reason.clone() }).collect()
     })
     .await?;
     // The step asks Batch to end the jobs; whoever steps next asks again until their end is seen.
     let progress = Arc::new(Progress::new());
-    let mut engine = Engine::new(book, site.queue.clone(), progress.clone());
+    let mut engine =
+        Engine::new(book, site.queue.clone(), Arc::new(site.source(&backfill.bucket)), progress.clone());
     engine.advance().await?;
     progress.finish();
     render::status(&view(engine.book()), By::Service, format)?;

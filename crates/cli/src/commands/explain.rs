@@ -1,7 +1,5 @@
 //! `dayfill explain`
 
-use dayfill_core::partition::SliceId;
-
 use crate::args::{ExplainArgs, Format};
 use crate::error::{Exit, Failure};
 use crate::place::Backfill;
@@ -16,12 +14,19 @@ pub async fn run(args: ExplainArgs, format: Format) -> Result<Exit, Failure> {
         engine.shutdown().await;
     }
     let view = view(&book);
-    if !view.partitions().contains_key(&args.partition) {
-        let what = format!("nothing is known of {}: no plan that was submitted has it", args.partition);
+    let partition = args.slice.partition();
+    if !view.partitions().contains_key(partition) {
+        let what = format!("nothing is known of {partition}: no plan that was submitted has it");
         let dimensions = backfill.spec.source().layout().dimensions();
         let form: String = dimensions.iter().map(|d| format!("{{{d}}}/")).collect();
         return Err(Failure::new(Exit::Usage, what).hint(format!("a day is written {form}YYYY-MM-DD")));
     }
-    render::explain(&view, book.plans(), &SliceId::whole(args.partition), format)?;
+    if args.slice.is_part() && view.ledger.slice(&args.slice).is_none() {
+        let what = format!("{partition} was not cut into {}", args.slice);
+        return Err(
+            Failure::new(Exit::Usage, what).hint(format!("dayfill explain {partition} shows its parts"))
+        );
+    }
+    render::explain(&view, book.plans(), &args.slice, format)?;
     Ok(Exit::Ok)
 }

@@ -20,7 +20,8 @@ pub async fn run(args: LogsArgs, format: Format) -> Result<Exit, Failure> {
     match format {
         Format::Json => output::json(&serde_json::json!({
             "schema_version": output::JSON_SCHEMA,
-            "partition": args.partition,
+            "partition": args.slice.partition(),
+            "slice": args.slice,
             "lines": lines,
         }))?,
         Format::Table => {
@@ -33,10 +34,13 @@ pub async fn run(args: LogsArgs, format: Format) -> Result<Exit, Failure> {
 
 async fn lines(site: &Site, args: &LogsArgs) -> Result<Vec<String>, Failure> {
     let book = site.book().await?;
-    let record = book.ledger().slice(&SliceId::whole(args.partition.clone()));
     let chosen = |t: &&Try| args.r#try.map_or(t.job_id.is_some(), |n| t.intended.r#try == n);
-    let Some(t) = record.and_then(|r| r.tries.iter().rfind(chosen)) else {
-        let what = format!("no job of {} was submitted", args.partition);
+    // Of a slice that was cut, and of which no try is named, the newest job of its parts.
+    let own = |slice: &SliceId| args.r#try.is_none() || *slice == args.slice;
+    let records = book.ledger().within(&args.slice).filter(|(slice, _)| own(slice));
+    let tries = records.filter_map(|(_, r)| r.tries.iter().rfind(chosen));
+    let Some(t) = tries.max_by_key(|t| t.intent.segment) else {
+        let what = format!("no job of {} was submitted", args.slice);
         return Err(Failure::new(Exit::Usage, what).hint("dayfill explain shows its tries"));
     };
     let ended = t.ended.as_ref();

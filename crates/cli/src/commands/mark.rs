@@ -60,7 +60,7 @@ pub async fn run(args: MarkArgs, format: Format) -> Result<Exit, Failure> {
 }
 
 fn is_live(ledger: &Ledger, partition: &PartitionId) -> bool {
-    ledger.slice(&SliceId::whole(partition.clone())).is_some_and(|r| r.live().next().is_some())
+    ledger.within(&SliceId::whole(partition.clone())).any(|(_, r)| r.live().next().is_some())
 }
 
 fn word(mark: Mark) -> &'static str {

@@ -40,7 +40,7 @@ async fn run_at(site: &Site, backfill: &Backfill, args: RunArgs, format: Format)
         }
         adopt_plan(&mut book, &plan, site).await?;
     }
-    watching::watch(site, book, args.timeout, &progress, format).await
+    watching::watch(site, &backfill.bucket, book, args.timeout, &progress, format).await
 }
 
 fn ask(plan: &Plan, progress: &Progress, yes: bool) -> Result<bool, Failure> {

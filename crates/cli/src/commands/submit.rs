@@ -42,9 +42,10 @@ async fn submit(plan: &Plan, site: &Site, args: &SubmitArgs, format: Format) -> 
     let mut book = site.book().await?;
     adopt_plan(&mut book, plan, site).await?;
     if args.wait {
-        return watching::watch(site, book, args.timeout, &progress, format).await;
+        return watching::watch(site, &plan.source.bucket, book, args.timeout, &progress, format).await;
     }
-    let mut engine = Engine::new(book, site.queue.clone(), progress.clone());
+    let source = Arc::new(site.source(&plan.source.bucket));
+    let mut engine = Engine::new(book, site.queue.clone(), source, progress.clone());
     engine.advance().await?;
     progress.finish();
     render::status(&view(engine.book()), By::Service, format)?;

@@ -15,7 +15,7 @@ pub async fn run(args: WatchArgs, format: Format) -> Result<Exit, Failure> {
     let site = Site::of(&backfill, Jobs::Run).await?;
     let progress = Arc::new(Progress::new());
     let ended = match site.book().await {
-        Ok(book) => watching::watch(&site, book, args.timeout, &progress, format).await,
+        Ok(book) => watching::watch(&site, &backfill.bucket, book, args.timeout, &progress, format).await,
         Err(failure) => Err(failure),
     };
     site.close().await;

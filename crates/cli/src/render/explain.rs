@@ -10,6 +10,7 @@ use dayfill_core::ledger::{SliceRecord, Try, TryState, Verdict};
 use dayfill_core::partition::SliceId;
 use dayfill_core::plan::Choice;
 use dayfill_core::report::View;
+use dayfill_core::split::Cut;
 use dayfill_core::units;
 use serde_json::json;
 
@@ -20,17 +21,39 @@ use crate::output::{self, JSON_SCHEMA};
 
 /// Prints what is known of a slice.
 pub fn explain(view: &View<'_>, plans: &Plans, slice: &SliceId, format: Format) -> Result<(), Failure> {
-    let record = view.ledger.slice(slice);
-    let next = next(view, plans, slice, record);
+    let asked = (slice, view.ledger.slice(slice));
+    let below = view.ledger.within(slice).filter(|(id, _)| *id != slice).map(|(id, r)| (id, Some(r)));
     match format {
         Format::Json => {
-            let tries: Vec<serde_json::Value> = record.iter().flat_map(|r| &r.tries).map(try_json).collect();
-            output::json(&json!({
-                "schema_version": JSON_SCHEMA, "partition": slice.partition(), "tries": tries, "next": next,
-            }))
+            let one = |told: Told<'_>| slice_json(told, &next(view, plans, told.0, told.1));
+            let mut value = one(asked);
+            let parts: Vec<_> = below.map(one).collect();
+            if let Some(members) = value.as_object_mut() {
+                members.insert("schema_version".to_owned(), json!(JSON_SCHEMA));
+                members.insert("partition".to_owned(), json!(slice.partition()));
+                if !parts.is_empty() {
+                    members.insert("parts".to_owned(), json!(parts));
+                }
+            }
+            output::json(&value)
         }
-        Format::Table => output::write(&text(view, slice, record, &next)),
+        Format::Table => {
+            let one = |(id, record): Told<'_>| text(view, id, record, &next(view, plans, id, record));
+            output::write(&std::iter::once(asked).chain(below).map(one).collect::<String>())
+        }
     }
+}
+
+type Told<'a> = (&'a SliceId, Option<&'a SliceRecord>);
+
+fn slice_json((slice, record): Told<'_>, next: &str) -> serde_json::Value {
+    let tries: Vec<serde_json::Value> = record.iter().flat_map(|r| &r.tries).map(try_json).collect();
+    let cut = record.and_then(|r| r.divided.as_ref());
+    let split = cut.map(|d| json!({ "cut": d.cut, "why": d.why, "at": d.stamp.stored_at }));
+    json!({
+        "slice": slice, "tries": tries, "split": split,
+        "cannot_be_split": record.and_then(|r| r.undivided.as_ref()), "next": next,
+    })
 }
 
 fn try_json(t: &Try) -> serde_json::Value {
@@ -51,14 +74,34 @@ fn text(view: &View<'_>, slice: &SliceId, record: Option<&SliceRecord>, next: &s
     let mut out = escape::terminal(&slice.to_string());
     let planned = view.plan.and_then(|p| p.job(slice)).map(|j| (j.objects, j.bytes));
     let tried = record.and_then(|r| r.tries.last()).map(|t| (t.intended.objects, t.intended.bytes));
-    if let Some((objects, size)) = tried.or(planned) {
+    let part = record.and_then(|r| r.part.as_ref()).map(|(_, j)| (j.objects, j.bytes));
+    if let Some((objects, size)) = tried.or(planned).or(part) {
         let _ = write!(out, ": {} of {}", count(objects, "object"), bytes(size));
     }
     out.push('\n');
     for t in record.iter().flat_map(|r| &r.tries) {
         out.push_str(&one_try(t));
     }
-    let _ = writeln!(out, "  next: {}", escape::terminal(next));
+    if let Some(why) = record.and_then(|r| r.undivided.as_ref()) {
+        let _ = writeln!(out, "  it cannot be cut: {}", escape::terminal(why));
+    }
+    match record.and_then(|r| r.divided.as_ref()) {
+        Some(divided) => {
+            let into = match &divided.cut {
+                Cut::Hours => "its hours".to_owned(),
+                Cut::Ranges { starts } => format!("{} ranges of its keys", starts.len() + 1),
+            };
+            let _ = writeln!(
+                out,
+                "  cut into {into} at {}: {}",
+                time(divided.stamp.stored_at),
+                escape::terminal(&divided.why)
+            );
+        }
+        None => {
+            let _ = writeln!(out, "  next: {}", escape::terminal(next));
+        }
+    }
     out
 }
 
@@ -156,6 +199,9 @@ fn next(view: &View<'_>, plans: &Plans, slice: &SliceId, record: Option<&SliceRe
     if let Some(Decision::Submit(next)) = &decision {
         return format!("try {} with {}", next.shape.r#try, units::show_mib(next.shape.memory_mib));
     }
+    if let Some(Decision::Split { why, .. }) = &decision {
+        return format!("it is cut into parts: {why}");
+    }
     match record.and_then(|r| r.verdict.as_ref()) {
         Some(Verdict::Done { marked: None, .. }) => "nothing: it is loaded".to_owned(),
         Some(Verdict::Done { marked: Some(reason), .. }) => {
@@ -175,6 +221,7 @@ fn next(view: &View<'_>, plans: &Plans, slice: &SliceId, record: Option<&SliceRe
                 "its job comes to an end".to_owned()
             }
             (Some(Decision::Wait), None) => "its turn, within limits.in_flight".to_owned(),
+            _ if record.is_some_and(|r| r.divided.is_some()) => "its parts stand for it".to_owned(),
             _ => why_not_planned(view, slice),
         },
     }

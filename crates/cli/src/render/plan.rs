@@ -1,9 +1,11 @@
 //! A plan, as a table or as JSON.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use dayfill_core::escape;
 use dayfill_core::job::{JobName, Shape, Submission};
+use dayfill_core::partition::SliceId;
 use dayfill_core::plan::{Choice, Plan, ServiceRow, SkipReason, Totals};
 use dayfill_core::units;
 use serde::Serialize;
@@ -77,6 +79,7 @@ pub fn plan_text(plan: &Plan) -> String {
         definition.revision.as_deref().unwrap_or("the file's, registered when the plan is submitted");
     let _ = writeln!(out, "Job definition: {}; queue: {}", escape::terminal(revision), plan.job.queue);
     out.push_str(&memory(plan));
+    out.push_str(&splits(plan));
     if plan.jobs.len() > plan.limits.max_jobs as usize {
         let _ = writeln!(out, "Over limits.max_jobs ({}): submit will refuse it", plan.limits.max_jobs);
     }
@@ -109,6 +112,30 @@ fn memory(plan: &Plan) -> String {
     out
 }
 
+/// What is cut, and what is too large and stays.
+fn splits(plan: &Plan) -> String {
+    let Some(most) = plan.split else { return String::new() };
+    let mut out = String::new();
+    let days: BTreeSet<_> = plan.splits.iter().map(|s| s.slice.partition()).collect();
+    for day in days.iter().take(NAMED) {
+        let whole = SliceId::whole((*day).clone());
+        let parts = plan.jobs.iter().filter(|j| j.slice.is_within(&whole)).count() as u64;
+        let name = escape::terminal(&day.to_string());
+        let _ = writeln!(out, "Split: {name} into {}, as it is larger than {most}", count(parts, "job"));
+    }
+    if days.len() > NAMED {
+        let _ = writeln!(out, "  and {} more", count((days.len() - NAMED) as u64, "day"));
+    }
+    for stays in plan.unsplit.iter().take(NAMED) {
+        let (name, why) = (escape::terminal(&stays.slice.to_string()), escape::terminal(&stays.why));
+        let _ = writeln!(out, "Not split: {name} is larger than {most}, but {why}");
+    }
+    if plan.unsplit.len() > NAMED {
+        let _ = writeln!(out, "  and {} more", count((plan.unsplit.len() - NAMED) as u64, "slice"));
+    }
+    out
+}
+
 fn services(plan: &Plan, totals: &Totals) -> String {
     let shown: Vec<(usize, &str)> =
         CHOICES.iter().copied().enumerate().filter(|(_, c)| totals.all.choices.contains_key(*c)).collect();
@@ -120,15 +147,15 @@ fn services(plan: &Plan, totals: &Totals) -> String {
     let mut head = vec![first, "days"];
     head.extend(heads.iter().map(String::as_str));
     head.extend(["objects", "bytes", "jobs"]);
-    let row = |name: &str, r: &ServiceRow, jobs: u64| {
+    let row = |name: &str, r: &ServiceRow| {
         let mut cells = vec![name.to_owned(), r.days.to_string()];
         cells.extend(shown.iter().map(|(_, c)| r.choices.get(*c).copied().unwrap_or(0).to_string()));
-        cells.extend([r.objects_in_window.to_string(), bytes(r.bytes_in_window), jobs.to_string()]);
+        cells.extend([r.objects_in_window.to_string(), bytes(r.bytes_in_window), r.jobs.to_string()]);
         cells
     };
-    let mut rows: Vec<Vec<String>> = totals.services.iter().map(|(n, r)| row(n, r, r.submit)).collect();
+    let mut rows: Vec<Vec<String>> = totals.services.iter().map(|(n, r)| row(n, r)).collect();
     if rows.len() != 1 {
-        rows.push(row("total", &totals.all, totals.jobs));
+        rows.push(row("total", &totals.all));
     }
     table(&head, &rows, &[])
 }
@@ -187,9 +214,12 @@ fn passed_over(plan: &Plan) -> String {
     if missing.clone().count() > NAMED {
         let _ = writeln!(out, "  and {} more", count((missing.count() - NAMED) as u64, "day"));
     }
-    for p in plan.partitions.iter().filter(|p| p.choice == Choice::Skip(SkipReason::Unlisted)).take(NAMED) {
-        let why = escape::terminal(p.why.as_deref().unwrap_or_default());
-        let _ = writeln!(out, "Not listed: {}: {why}", escape::terminal(&p.partition.to_string()));
+    for (what, reason) in [("Not listed", SkipReason::Unlisted), ("Needs a person", SkipReason::NeedsPerson)]
+    {
+        let days = plan.partitions.iter().filter(|p| p.choice == Choice::Skip(reason));
+        for (name, why) in days.filter_map(|p| Some((p.partition.to_string(), p.why.as_ref()?))).take(NAMED) {
+            let _ = writeln!(out, "{what}: {}: {}", escape::terminal(&name), escape::terminal(why));
+        }
     }
     out
 }

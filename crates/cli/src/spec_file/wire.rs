@@ -2,16 +2,18 @@
 
 use dayfill_core::spec::{
     AwsParts, JobParts, LimitsParts, LocalParts, MemoryParts, MemorySignsParts, PricesParts, RetryParts,
-    SourceParts, SpecParts, WindowParts,
+    SourceParts, SpecParts, SplitParts, WindowParts,
 };
 
 use super::fields::{self, Fields, Findings};
 use super::node::Node;
 
-const ROOT: [&str; 11] =
-    ["name", "source", "window", "job", "retry", "limits", "prices", "aws", "engine", "local", "state"];
+const ROOT: [&str; 12] = [
+    "name", "source", "window", "split", "job", "retry", "limits", "prices", "aws", "engine", "local",
+    "state",
+];
 const SOURCE: [&str; 7] = ["uri", "layout", "zone", "include", "exclude", "dimensions", "settle"];
-const JOB: [&str; 11] = [
+const JOB: [&str; 12] = [
     "definition",
     "queue",
     "fallback_queue",
@@ -20,6 +22,7 @@ const JOB: [&str; 11] = [
     "memory",
     "timeout",
     "idempotent",
+    "reads",
     "command",
     "environment",
     "out_of_memory",
@@ -35,6 +38,10 @@ pub(super) fn parts(root: &Node, findings: &mut Findings) -> SpecParts {
             from: fields.text("from", findings),
             to: fields.text("to", findings),
             zone: fields.text("zone", findings),
+        }),
+        split: fields.section("split", &["max_bytes", "max_objects"], findings).map(|fields| SplitParts {
+            max_bytes: fields.text("max_bytes", findings),
+            max_objects: fields.whole("max_objects", findings),
         }),
         job: fields.section("job", &JOB, findings).map(|fields| job(&fields, findings)),
         retry: fields.section("retry", &["app", "spot", "start", "fallback_after"], findings).map_or_else(
@@ -101,6 +108,7 @@ fn job(fields: &Fields<'_>, findings: &mut Findings) -> JobParts {
         }),
         timeout: fields.text("timeout", findings),
         idempotent: fields.text("idempotent", findings),
+        reads: fields.text("reads", findings),
         command: fields.texts("command", findings),
         environment,
         out_of_memory: fields.section("out_of_memory", &["exit_codes", "log"], findings).map(|fields| {

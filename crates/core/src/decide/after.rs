@@ -130,7 +130,9 @@ impl After<'_> {
             }
             Next::Split { parts, rule, why } => match self.why_whole() {
                 None => self.split(parts, rule, why.to_string()),
-                Some(whole) => Decision::GiveUp { class, why: format!("{why}, and it cannot be split: {whole}") },
+                Some(whole) => {
+                    Decision::GiveUp { class, why: format!("{why}, and it cannot be split: {whole}") }
+                }
             },
             Next::GiveUp { why } => Decision::GiveUp { class, why: why.to_string() },
         }
@@ -153,7 +155,12 @@ impl After<'_> {
         match plan.job.idempotent {
             Idempotent::Slice => {}
             // It has started, so something of it may be loaded.
-            kind => return Some(format!("only `idempotent: slice` lets parts replace themselves, and it is {}", kind.name())),
+            kind => {
+                return Some(format!(
+                    "only `idempotent: slice` lets parts replace themselves, and it is {}",
+                    kind.name()
+                ));
+            }
         }
         match &self.record.undivided {
             Some(why) => Some(why.clone()),

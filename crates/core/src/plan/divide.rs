@@ -1,8 +1,11 @@
 //! What of a plan is larger than a slice may be, and what adopting it says of the slices that it cuts.
 
+use super::make::prefix;
 use super::{Plan, PlannedJob};
 use crate::fact::Split;
+use crate::keys::KeyReader;
 use crate::ledger::{Ledger, Try};
+use crate::measure::Measure;
 use crate::partition::SliceId;
 use crate::spec::Idempotent;
 use crate::split::Most;
@@ -21,8 +24,36 @@ impl Plan {
         let whole = SliceId::whole(job.slice.partition().clone());
         let has_started = ledger.within(&whole).any(|(_, r)| r.tries.iter().any(Try::has_started));
         (self.job.idempotent == Idempotent::Partition && has_started).then(|| {
-            "something of it may be loaded, and only a whole day replaces itself (idempotent: partition)".to_owned()
+            "something of it may be loaded, and only a whole day replaces itself (idempotent: partition)"
+                .to_owned()
         })
+    }
+
+    /// The job of a part that a slice was cut into after its job had asked for `asked_mib`.
+    ///
+    /// Where nothing is learned yet, a part asks for its share of that: it is known to be heavy and need not begin small.
+    pub fn part_of(
+        &self,
+        job: &PlannedJob,
+        part: SliceId,
+        measure: &Measure,
+        reader: &KeyReader,
+        asked_mib: u64,
+    ) -> PlannedJob {
+        let bounds = self.job.memory;
+        let share = measure.bytes as f64 / job.bytes.max(1) as f64;
+        let mib = (asked_mib as f64 * share.min(1.0)).ceil() as u64;
+        let sold = self.platform().round_up(mib).unwrap_or(bounds.max_mib);
+        PlannedJob {
+            load: job.load,
+            tries_before: 0,
+            memory_mib: sold.clamp(bounds.start_mib, bounds.max_mib),
+            prefix: prefix(reader.layout(), reader.root(), &part),
+            objects: measure.objects,
+            bytes: measure.bytes,
+            fingerprint: measure.fingerprint,
+            slice: part,
+        }
     }
 
     /// What is to be written of the slices that the plan cuts, when it is adopted: those before that they are cut from.

@@ -163,7 +163,7 @@ impl Maker<'_> {
 }
 
 /// The prefix in the bucket that all keys of a slice have; of a range of keys, that of what it is a range of.
-pub fn prefix(layout: &Layout, root: &str, slice: &SliceId) -> String {
+pub(super) fn prefix(layout: &Layout, root: &str, slice: &SliceId) -> String {
     let partition = slice.partition();
     let known = layout.dimensions().iter().cloned().zip(partition.values().iter().cloned()).collect();
     let of_hour = slice.hour().and_then(|hour| layout.hour_prefix(&known, partition.day(), hour));

@@ -85,7 +85,15 @@ struct Desk {
 impl Desk {
     fn new(measured: Measured) -> Self {
         let now = "2018-11-01T00:00:00Z".parse().unwrap();
-        Self { spec: spec(|_| {}), ledger: Ledger::default(), measured, cuts: Cuts::new(), unsplit: Vec::new(), only: Only::default(), now }
+        Self {
+            spec: spec(|_| {}),
+            ledger: Ledger::default(),
+            measured,
+            cuts: Cuts::new(),
+            unsplit: Vec::new(),
+            only: Only::default(),
+            now,
+        }
     }
 
     fn plan(&self) -> Plan {

@@ -2,7 +2,9 @@
 
 use chrono::NaiveDate;
 
-use super::parts::{AwsParts, LimitsParts, LocalParts, PricesParts, RetryParts, SpecParts, SplitParts, WindowParts};
+use super::parts::{
+    AwsParts, LimitsParts, LocalParts, PricesParts, RetryParts, SpecParts, SplitParts, WindowParts,
+};
 use super::policy::{Limits, Prices, RetryPolicy};
 use super::problem::{Problems, SpecProblem};
 use super::source::{self, ReadSource, State};

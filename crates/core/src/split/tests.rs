@@ -15,8 +15,9 @@ fn sized(objects: &[(String, u64, u8)]) -> Vec<Sized<'_>> {
 /// Objects by key, each with its bytes and its hour.
 fn lake() -> impl Strategy<Value = Vec<(String, u64, u8)>> {
     let sizes = prop_oneof![Just(0u64), 1u64..100, 1_000u64..1_000_000, Just(1u64 << 40)];
-    prop::collection::btree_map("[a-zé+/]{1,6}", (sizes, 0u8..24), 2..60)
-        .prop_map(|map: BTreeMap<_, _>| map.into_iter().map(|(key, (bytes, hour))| (key, bytes, hour)).collect())
+    prop::collection::btree_map("[a-zé+/]{1,6}", (sizes, 0u8..24), 2..60).prop_map(|map: BTreeMap<_, _>| {
+        map.into_iter().map(|(key, (bytes, hour))| (key, bytes, hour)).collect()
+    })
 }
 
 /// Cuts a slice until all its parts fit or cannot be cut, as the engine does.

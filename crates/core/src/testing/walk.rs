@@ -79,7 +79,9 @@ impl Walk {
             assert_eq!(ledger.stopped(), None, "nothing is submitted after a stop");
         }
         for intent in &intents {
-            for (other, record) in ledger.within(&slice(chrono::Datelike::day(&intent.slice.partition().day()))) {
+            for (other, record) in
+                ledger.within(&slice(chrono::Datelike::day(&intent.slice.partition().day())))
+            {
                 let overlaps = other.is_within(&intent.slice) || intent.slice.is_within(other);
                 let beside = other != &intent.slice && overlaps && record.live().next().is_some();
                 assert!(!beside || self.late, "{} is intended while {other} may run", intent.slice);

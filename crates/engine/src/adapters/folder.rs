@@ -1,7 +1,7 @@
 //! The journal in a local folder.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::ports::{Created, ErrorKind, Journal, PortError, StoredSegment};
 
-/// A journal in a folder: `journal/0000000000000042.jsonl`, `plans/{digest}.json` and `snapshot.json`.
+/// A journal in a folder: `journal/0000000000000042.jsonl`, `plans/{digest}.json`, `manifests/{fingerprint}.jsonl`,
+/// `results/{job}.json` and `snapshot.json`.
 ///
 /// A segment is written to a temporary file, synced, and linked to its number: `link(2)` fails where the number is
 /// taken, so a number has one content for ever and no reader sees half of it. The store's clock is the file system's.
@@ -27,6 +28,14 @@ impl FolderJournal {
 
     fn segment_path(&self, number: u64) -> PathBuf {
         self.root.join("journal").join(format!("{number:016}.jsonl"))
+    }
+
+    fn manifest_path(&self, fingerprint: &str) -> PathBuf {
+        self.root.join("manifests").join(format!("{fingerprint}.jsonl"))
+    }
+
+    fn result_path(&self, job: &str) -> PathBuf {
+        self.root.join("results").join(format!("{job}.json"))
     }
 
     fn snapshot_path(&self) -> PathBuf {
@@ -124,6 +133,20 @@ impl FolderJournal {
     }
 }
 
+/// A job has written it, so it may be anything, and of any length.
+fn read_start(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    match File::open(path) {
+        Ok(file) if file.metadata()?.is_file() => {
+            let mut start = Vec::new();
+            file.take(most).read_to_end(&mut start)?;
+            Ok(Some(start))
+        }
+        Ok(_) => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -147,8 +170,24 @@ impl Journal for FolderJournal {
     async fn keep_plan(&self, digest: &str, bytes: &[u8]) -> Result<(), PortError> {
         let target = self.root.join("plans").join(format!("{digest}.json"));
         let bytes = bytes.to_vec();
-        self.run("keep the plan in", move |j| j.create_file(&target, &bytes)).await?;
+        let keep = move |j: &Self| {
+            // A job that writes a result does not make the folder for it.
+            fs::create_dir_all(j.root.join("results"))?;
+            j.create_file(&target, &bytes)
+        };
+        self.run("keep the plan in", keep).await?;
         Ok(())
+    }
+
+    async fn keep_manifest(&self, fingerprint: &str, bytes: &[u8]) -> Result<(), PortError> {
+        let (target, bytes) = (self.manifest_path(fingerprint), bytes.to_vec());
+        self.run("keep the manifest in", move |j| j.create_file(&target, &bytes)).await?;
+        Ok(())
+    }
+
+    async fn result(&self, job: &str, most: u64) -> Result<Option<Vec<u8>>, PortError> {
+        let path = self.result_path(job);
+        self.run("read the result of a job in", move |_| read_start(&path, most)).await
     }
 
     async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, PortError> {

@@ -176,11 +176,11 @@ mod refusals {
     async fn a_newer_segment_is_named_not_half_read() {
         let world = World::new();
         world.journal.write(&[opened()]);
-        let newer = b"{\"schema_version\":2,\"segment\":2}\n{\"fact\":\"stopped\",\"why\":\"x\"}\n";
+        let newer = b"{\"schema_version\":3,\"segment\":2}\n{\"fact\":\"stopped\",\"why\":\"x\"}\n";
         world.journal.put(2, newer.to_vec());
         assert_eq!(
             refused(&world).await,
-            "journal segment 2 has schema version 2, and this program knows 1 (memory)"
+            "journal segment 2 has schema version 3, and this program knows 2 (memory)"
         );
     }
 

@@ -39,7 +39,7 @@ const DAILY: &str = "{service}/{year}/{month}/{day}/";
 
 async fn try_measure(spec: &Spec, source: &FakeSource) -> Result<Measured, PortError> {
     let now = "2019-01-01T00:00:00Z".parse().unwrap();
-    enumerate(spec, ROOT, source, &Silent, now).await
+    enumerate(spec, ROOT, &Cuts::new(), source, &Silent, now).await
 }
 
 async fn measure(spec: &Spec, source: &FakeSource) -> Measured {
@@ -300,7 +300,7 @@ async fn where_no_day_has_settled_nothing_is_listed() {
     let source = FakeSource::of(["raw/condor/2018/10/01/a"]);
     let spec = spec(DAILY, |_, w| w.to = None);
     let now = "2018-10-01T12:00:00Z".parse().unwrap();
-    let measured = enumerate(&spec, ROOT, &source, &Silent, now).await.unwrap();
+    let measured = enumerate(&spec, ROOT, &Cuts::new(), &source, &Silent, now).await.unwrap();
     assert_eq!((measured.days, source.listed().len()), (None, 0));
 }
 
@@ -309,7 +309,7 @@ async fn progress_ends_where_it_said_it_would() {
     let source = FakeSource::of(["raw/condor/2018/10/01/a", "raw/eagle/2018/10/02/a"]);
     let heard = Heard::default();
     let now = "2019-01-01T00:00:00Z".parse().unwrap();
-    enumerate(&spec(DAILY, |_, _| ()), ROOT, &source, &heard, now).await.unwrap();
+    enumerate(&spec(DAILY, |_, _| ()), ROOT, &Cuts::new(), &source, &heard, now).await.unwrap();
     let listed: Mutex<Vec<(u64, u64, u64)>> = Mutex::default();
     for event in heard.all() {
         let Event::Listed { done, of, objects } = event else { panic!("{event:?}") };

@@ -35,6 +35,9 @@ pub(crate) struct MemoryJournal {
     chance: Arc<Chance>,
     segments: Mutex<BTreeMap<u64, StoredSegment>>,
     plans: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub(crate) manifests: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// What jobs have written about themselves, by name.
+    pub(crate) results: Mutex<BTreeMap<String, Vec<u8>>>,
     snapshot: Mutex<Option<Vec<u8>>>,
     refuses_snapshots: AtomicBool,
     snapshots_tried: AtomicU32,
@@ -52,6 +55,8 @@ impl MemoryJournal {
             chance,
             segments: Mutex::default(),
             plans: Mutex::default(),
+            manifests: Mutex::default(),
+            results: Mutex::default(),
             snapshot: Mutex::default(),
             refuses_snapshots: AtomicBool::new(false),
             snapshots_tried: AtomicU32::new(0),
@@ -196,6 +201,17 @@ impl Journal for MemoryJournal {
         self.put_plan(digest, bytes);
         self.crash.point().await;
         Ok(())
+    }
+
+    async fn keep_manifest(&self, fingerprint: &str, bytes: &[u8]) -> Result<(), PortError> {
+        self.crash.point().await;
+        lock(&self.manifests).insert(fingerprint.to_owned(), bytes.to_vec());
+        self.crash.point().await;
+        Ok(())
+    }
+
+    async fn result(&self, job: &str, most: u64) -> Result<Option<Vec<u8>>, PortError> {
+        Ok(lock(&self.results).get(job).map(|bytes| bytes.iter().copied().take(most as usize).collect()))
     }
 
     async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, PortError> {

@@ -199,6 +199,14 @@ mod tests {
             Ok(None)
         }
 
+        async fn keep_manifest(&self, _: &str, _: &[u8]) -> Result<(), PortError> {
+            Ok(())
+        }
+
+        async fn result(&self, _: &str, _: u64) -> Result<Option<Vec<u8>>, PortError> {
+            Ok(None)
+        }
+
         async fn keep_snapshot(&self, _: &[u8]) -> Result<(), PortError> {
             Ok(())
         }

@@ -33,7 +33,10 @@ fn parts(of: u32) -> [SliceId; 2] {
 
 #[test]
 fn past_the_cap_a_slice_is_cut_and_not_given_up() {
-    assert_eq!(played(Scene::of(divisible()), &[OutOfMemory; 3]), "128/60 256/60 512/60 split: split.max_bytes (500 B)");
+    assert_eq!(
+        played(Scene::of(divisible()), &[OutOfMemory; 3]),
+        "128/60 256/60 512/60 split: split.max_bytes (500 B)"
+    );
     let mut scene = cut();
     let intents = scene.intend();
     assert_eq!(intents.iter().map(|i| i.slice.clone()).collect::<Vec<_>>(), parts(1));
@@ -101,7 +104,10 @@ fn only_a_job_that_replaces_any_part_is_cut() {
         scene.fail(&name, OutOfMemory);
     }
     let [Decision::GiveUp { why, .. }] = &scene.about(1)[..] else { panic!("{:?}", scene.about(1)) };
-    assert!(why.ends_with("only `idempotent: slice` lets parts replace themselves, and it is partition"), "{why}");
+    assert!(
+        why.ends_with("only `idempotent: slice` lets parts replace themselves, and it is partition"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -119,9 +125,17 @@ fn a_job_that_reads_a_prefix_is_cut_by_hour_if_it_is_told_which() {
     let whole = Means { hours: false, ranges: false };
     assert_eq!(with("{service}/{year}/{month}/{day}/{hour}/", "{prefix}"), by_hour);
     assert_eq!(with("{service}/{date:%Y-%m-%d-%H}", "{slice}"), by_hour);
-    assert_eq!(with("{service}/{year}/{month}/{day}/{hour}/", "{date}"), whole, "it would read the day 24 times");
+    assert_eq!(
+        with("{service}/{year}/{month}/{day}/{hour}/", "{date}"),
+        whole,
+        "it would read the day 24 times"
+    );
     assert_eq!(with("{service}/{year}/{month}/{day}/", "{prefix}"), whole);
-    assert_eq!(with("{service}/{date:%Y-%m-%d-%M-%H}", "{prefix}"), whole, "the minute comes before the hour");
+    assert_eq!(
+        with("{service}/{date:%Y-%m-%d-%M-%H}", "{prefix}"),
+        whole,
+        "the minute comes before the hour"
+    );
     plan.job.reads = Reads::Manifest;
     assert_eq!(plan.means(), Means { hours: false, ranges: true });
 }

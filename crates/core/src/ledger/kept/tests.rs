@@ -113,7 +113,11 @@ fn every_fact() -> Vec<Fact> {
         // Cut, into a part that is not begun and one that was cut again or cannot be.
         Fact::Withdrawn { name: name(12, 1), why: why("withdrawn") },
         split(slice(12), Cut::Hours, vec![slice(12).of_hour(4), slice(12).of_hour(5)]),
-        split(slice(12).of_hour(5), Cut::Ranges { starts: vec!["k".to_owned()] }, vec![slice(12).of_hour(5).of_range(2, 2)]),
+        split(
+            slice(12).of_hour(5),
+            Cut::Ranges { starts: vec!["k".to_owned()] },
+            vec![slice(12).of_hour(5).of_range(2, 2)],
+        ),
         Fact::NotSplit { slice: slice(12).of_hour(4), why: why("whole") },
         Fact::Stopped { why: why("stopped") },
     ]);

@@ -60,7 +60,8 @@ fn what_is_too_large_is_said_until_it_is_cut_or_known_to_stay() {
     let too_large = |desk: &Desk| -> Vec<String> {
         desk.plan().too_large().map(|(job, most)| format!("{}: {most}", job.slice)).collect()
     };
-    let both = ["condor/2018-10-01: split.max_bytes (1.0 KiB)", "condor/2018-10-02: split.max_bytes (1.0 KiB)"];
+    let both =
+        ["condor/2018-10-01: split.max_bytes (1.0 KiB)", "condor/2018-10-02: split.max_bytes (1.0 KiB)"];
     assert_eq!(too_large(&desk), both);
     desk.cuts.insert(slice(1), Cut::Hours);
     assert_eq!(too_large(&desk), both[1..]);
@@ -139,7 +140,11 @@ fn only_a_whole_day_replaces_itself() {
     loaded.only = "changed".parse().unwrap();
     let plan = loaded.plan();
     assert_eq!(plan.partitions[0].choice, Choice::Skip(SkipReason::NeedsPerson));
-    assert!(plan.partitions[0].why.as_deref().unwrap().contains("dayfill mark failed"), "{:?}", plan.partitions[0]);
+    assert!(
+        plan.partitions[0].why.as_deref().unwrap().contains("dayfill mark failed"),
+        "{:?}",
+        plan.partitions[0]
+    );
     // Nothing of a new day is loaded, so it may be cut; something of one that failed may be.
     let desk = desk("partition");
     let plan = desk.plan();

@@ -110,7 +110,7 @@ mod not_used {
         let whole = String::from_utf8(written(6).await.journal.kept_snapshot().unwrap()).unwrap();
         let program = format!("\"program\":\"{}\"", env!("CARGO_PKG_VERSION"));
         for (from, to) in [
-            ("\"schema_version\":1", "\"schema_version\":2"),
+            ("\"schema_version\":2", "\"schema_version\":3"),
             ("\"fold_version\":", "\"fold_version\":1"),
             (program.as_str(), "\"program\":\"0.0.1\""),
             ("number 4", "number 5"),

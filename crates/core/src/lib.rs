@@ -20,6 +20,7 @@ pub mod plan;
 pub mod rate;
 pub mod report;
 pub mod spec;
+pub mod spot;
 pub mod template;
 #[cfg(test)]
 mod testing;

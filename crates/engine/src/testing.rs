@@ -244,6 +244,8 @@ pub(crate) fn plan(days: impl IntoIterator<Item = u32>) -> Plan {
         history: History::default(),
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
+        deadline: None,
+        length: None,
         memory_why: None,
         pilots: 0,
         jobs: days.into_iter().map(job).collect(),

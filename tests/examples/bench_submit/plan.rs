@@ -76,6 +76,8 @@ pub fn of(days: u32) -> Plan {
         history: History::default(),
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
+        deadline: None,
+        length: None,
         memory_why: None,
         pilots: 0,
         jobs: (0..days).map(job).collect(),

@@ -8,8 +8,10 @@ use dayfill_core::spec::{
 use super::fields::{self, Fields, Findings};
 use super::node::Node;
 
-const ROOT: [&str; 11] =
-    ["name", "source", "window", "job", "retry", "limits", "prices", "aws", "engine", "local", "state"];
+const ROOT: [&str; 12] = [
+    "name", "source", "window", "job", "retry", "limits", "prices", "deadline", "aws", "engine", "local",
+    "state",
+];
 const SOURCE: [&str; 7] = ["uri", "layout", "zone", "include", "exclude", "dimensions", "settle"];
 const JOB: [&str; 11] = [
     "definition",
@@ -51,6 +53,7 @@ pub(super) fn parts(root: &Node, findings: &mut Findings) -> SpecParts {
             vcpu_hour: fields.number("vcpu_hour", findings),
             gib_hour: fields.number("gib_hour", findings),
         }),
+        deadline: fields.text("deadline", findings),
         aws: aws(&fields, findings),
         engine: fields.text("engine", findings),
         local: local(&fields, findings),

@@ -19,6 +19,8 @@ pub struct SpecParts {
     pub limits: LimitsParts,
     /// `prices`.
     pub prices: Option<PricesParts>,
+    /// `deadline`.
+    pub deadline: Option<String>,
     /// `aws`.
     pub aws: AwsParts,
     /// `engine`: `aws` or `local`.

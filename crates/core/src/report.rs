@@ -14,7 +14,7 @@ use crate::plan::{Choice, SkipReason};
 
 mod waste;
 
-pub use waste::{Unused, Waste, WasteRow};
+pub use waste::{ReclaimRow, Unused, Waste, WasteRow};
 
 /// What a status is made from.
 #[derive(Clone, Copy)]

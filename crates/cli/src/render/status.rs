@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dayfill_core::report::{GroupBy, Row, View, Waste};
+use dayfill_core::report::{GroupBy, ReclaimRow, Row, View, Waste};
 use serde::Serialize;
 
 use super::number::{bytes, count, seconds};
@@ -41,6 +41,7 @@ fn json(view: &View<'_>, by: By) -> Result<(), Failure> {
         classes: Vec<dayfill_core::report::ClassRow>,
         waits: Vec<dayfill_core::report::WaitRow>,
         waste: Waste,
+        reclaims: Vec<ReclaimRow>,
     }
     output::json(&Status {
         schema_version: JSON_SCHEMA,
@@ -52,6 +53,7 @@ fn json(view: &View<'_>, by: By) -> Result<(), Failure> {
         classes: view.classes(),
         waits: view.waits(),
         waste: view.waste(),
+        reclaims: view.reclaims(),
     })
 }
 
@@ -62,7 +64,7 @@ fn text(view: &View<'_>, by: By) -> String {
     };
     let mut out = match (group(by), by) {
         (Some(group), _) => rows(view, group, opened.identity.dimensions.first().map_or("", String::as_str)),
-        (None, _) => classes(view) + &waste(&view.waste()),
+        (None, _) => classes(view) + &waste(&view.waste()) + &reclaims(&view.reclaims()),
     };
     let total = view.total();
     let left = [
@@ -185,6 +187,7 @@ fn waste(waste: &Waste) -> String {
     }
     let mut out = String::new();
     if !rows.is_empty() {
+        out.push('\n');
         out.push_str(&table(&["lost to", "jobs", "run time", "GiB-hours"], &rows, &[]));
     }
     let unused = waste.unused;
@@ -201,6 +204,11 @@ fn waste(waste: &Waste) -> String {
         );
     }
     out
+}
+
+/// How often hosts were taken, a line for each queue.
+fn reclaims(rows: &[ReclaimRow]) -> String {
+    rows.iter().map(|row| format!("Hosts taken on {}: {}\n", row.queue, row.sentence)).collect()
 }
 
 fn gib_hours(number: f64) -> String {

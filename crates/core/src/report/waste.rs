@@ -10,6 +10,7 @@ use crate::fact::Outcome;
 use crate::failure::FailureClass;
 use crate::ledger::{Try, TryState};
 use crate::memory::{Observation, Peak};
+use crate::spot::Experience;
 
 /// What was lost for one cause.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,6 +23,22 @@ pub struct WasteRow {
     pub lost_minutes: f64,
     /// Memory asked for × that time.
     pub lost_gib_hours: f64,
+}
+
+/// How often hosts were taken on one queue.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReclaimRow {
+    /// The queue.
+    pub queue: String,
+    /// Attempts that ended with their host.
+    pub reclaims: u64,
+    /// Hours that attempts ran there.
+    pub run_hours: f64,
+    /// The one by the other; none where too few were seen to speak of a rate.
+    pub reclaims_per_hour: Option<f64>,
+    /// The same in words.
+    #[serde(skip)]
+    pub sentence: String,
 }
 
 /// What jobs that succeeded had asked for and not used, as far as their peaks are known.
@@ -51,6 +68,21 @@ pub struct Waste {
 }
 
 impl View<'_> {
+    /// How often hosts were taken, by queue; queues that took none are left out.
+    pub fn reclaims(&self) -> Vec<ReclaimRow> {
+        let experience = Experience::of(self.ledger, self.now);
+        let taken = experience.exposures().filter(|(_, exposure)| exposure.reclaims > 0);
+        taken
+            .map(|(queue, exposure)| ReclaimRow {
+                queue: queue.to_owned(),
+                reclaims: exposure.reclaims,
+                run_hours: minutes(exposure.ran) / 60.0,
+                reclaims_per_hour: exposure.rate(),
+                sentence: exposure.to_string(),
+            })
+            .collect()
+    }
+
     /// What jobs ran for nothing, and what they had asked for beyond need.
     pub fn waste(&self) -> Waste {
         let mut lost = BTreeMap::<FailureClass, (u64, TimeDelta, f64)>::new();
@@ -61,7 +93,9 @@ impl View<'_> {
             if let Some(class) = t.failure() {
                 *times.entry(class).or_default() += ran;
             }
-            for (class, time) in times.into_iter().filter(|(_, time)| *time > TimeDelta::zero()) {
+            let has_run = |class: FailureClass| t.failure() == Some(class) && t.has_started();
+            times.retain(|class, time| *time > TimeDelta::zero() || has_run(*class));
+            for (class, time) in times {
                 let (jobs, sum, gib_hours) = lost.entry(class).or_default();
                 *jobs += 1;
                 *sum += time;
@@ -158,12 +192,18 @@ mod tests {
         assert_eq!(causes(&scene), [(OutOfMemory, 2, 120, 60 * (128 + larger.memory_mib as i64))]);
         // Two hosts were taken, and the third attempt succeeded; another has lost all of its hosts.
         end(&mut scene, &names[2], Outcome::Succeeded, |e| {
-            (e.attempts, e.reclaims, e.reclaimed_ms) = (3, 2, 50_000)
+            (e.attempts, e.reclaims, e.reclaimed_ms) = (3, 2, 50_000);
         });
         end(&mut scene, &names[3], Outcome::Failed(HostLost), |e| {
             (e.attempts, e.reclaims, e.reclaimed_ms) = (2, 2, 70_000);
         });
         assert_eq!(causes(&scene)[1], (HostLost, 2, 120, 120 * 128));
+        let view = View { ledger: &scene.ledger, plan: None, now: scene.now };
+        let reclaims = view.reclaims();
+        assert_eq!((reclaims.len(), reclaims[0].queue.as_str(), reclaims[0].reclaims), (1, "spot", 4));
+        // Beside the minutes that were reclaimed, those of the two kills and of the success.
+        assert!((reclaims[0].run_hours - 5.0 / 60.0).abs() < 1e-9, "{reclaims:?}");
+        assert_eq!(reclaims[0].sentence, "48.00 reclaims an hour: 4 in 5m");
         let waste = waste(&scene);
         assert!((waste.lost_minutes - 4.0).abs() < 1e-9, "{waste:?}");
         let sum: f64 = waste.causes.iter().map(|row| row.lost_gib_hours).sum();

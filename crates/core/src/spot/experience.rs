@@ -76,6 +76,11 @@ impl Experience {
         Self { queues, start, history: History::of(ledger), median: runs.get(runs.len() / 2).copied() }
     }
 
+    /// What jobs were exposed to, by queue.
+    pub fn exposures(&self) -> impl Iterator<Item = (&str, Exposure)> {
+        self.queues.iter().map(|(queue, exposure)| (queue.as_str(), *exposure))
+    }
+
     /// What jobs were exposed to on this queue.
     pub fn exposure(&self, queue: &str) -> Exposure {
         self.queues.get(queue).copied().unwrap_or_default()

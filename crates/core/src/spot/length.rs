@@ -135,8 +135,15 @@ impl fmt::Display for LengthAdvice {
             units::show_duration(std::time::Duration::from_secs(seconds))
         };
         let exposure = Exposure { reclaims: self.reclaims, ran: from_hours(self.ran_s as f64 / 3600.0) };
-        write!(f, "{exposure} on {}, {} to start: ", self.queue, time(self.start_s))?;
-        write!(f, "jobs of {} lose least", time(self.best_s))?;
+        let rate = exposure.rate().unwrap_or_default();
+        write!(
+            f,
+            "{rate:.2} reclaims an hour on {} ({} in {}), ",
+            self.queue,
+            self.reclaims,
+            time(self.ran_s)
+        )?;
+        write!(f, "{} to start: jobs of {} lose least", time(self.start_s), time(self.best_s))?;
         if self.best_s > ADVISED_BY_AWS {
             write!(f, " (AWS advises {} at most)", time(ADVISED_BY_AWS))?;
         }

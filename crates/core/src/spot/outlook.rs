@@ -53,7 +53,7 @@ impl Outlook {
         let times: Option<Vec<TimeDelta>> = left.iter().map(|l| l.takes(&experience, now)).collect();
         // Seconds are more than is known, and would make plans differ that need not.
         let up = |at: DateTime<Utc>| {
-            (at + TimeDelta::seconds(59)).duration_trunc(TimeDelta::minutes(1)).unwrap_or(at)
+            (at + TimeDelta::milliseconds(59_999)).duration_trunc(TimeDelta::minutes(1)).unwrap_or(at)
         };
         let done_by = times.map(|times| up(now + makespan(&times, plan.limits.in_flight as usize)));
         Self { deadline, left: left.len(), done_by }

@@ -102,7 +102,7 @@ fn long_jobs_are_told_to_be_split() {
     assert_eq!(advice.saved_percent, 90);
     assert_eq!(
         advice.to_string(),
-        "0.50 reclaims an hour: 5 in 10h on spot, 3m to start: jobs of 26m50s lose least, 2 would run for longer; \
+        "0.50 reclaims an hour on spot (5 in 10h), 3m to start: jobs of 26m50s lose least, 2 would run for longer; \
          split: { max_bytes: 450MiB } would spare 90 % of the time"
     );
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use dayfill_tests::processes::until;
+use dayfill_tests::sandbox::CHECKSUM;
 use dayfill_tests::{Sandbox, sandbox};
 use serde_json::json;
 
@@ -11,11 +12,7 @@ use serde_json::json;
 fn past_the_deadline_what_waits_and_what_is_new_goes_to_the_fallback_queue() {
     let mut sandbox = sandbox!();
     let partitions = sandbox.fill(&["condor"], 4);
-    sandbox.define(
-        r#"until [ -e "$OUT/.go" ]; do sleep 0.05; done
-        cat "$LAKE/$PREFIX"* | cksum > "$OUT/.$AWS_BATCH_JOB_ID"
-        mv "$OUT/.$AWS_BATCH_JOB_ID" "$OUT/$SERVICE-$DATE""#,
-    );
+    sandbox.define(&format!("until [ -e \"$OUT/.go\" ]; do sleep 0.05; done\n{CHECKSUM}"));
     sandbox.spec["local"]["vcpus"] = json!(1);
     sandbox.spec["job"]["fallback_queue"] = json!("large");
     sandbox.spec["window"]["to"] = json!("2018-10-03");
@@ -88,4 +85,26 @@ fn a_plan_says_whether_its_deadline_can_be_kept() {
     sandbox.spec["window"]["to"] = json!("2018-10-03");
     says(&mut sandbox, "2018-11-02T21:00Z", "2018-11-02 21:00Z can be kept: done at about 2018-10-31 21:");
     says(&mut sandbox, "2018-10-31T21:00:01Z", "would be missed on small (done at about 2018-10-31 21:");
+}
+
+/// A deadline that is written into the YAML while all days are under way is taken up although nothing is left to plan.
+#[test]
+fn a_deadline_may_be_set_while_everything_waits() {
+    let mut sandbox = sandbox!();
+    let partitions = sandbox.fill(&["condor"], 3);
+    sandbox.spec["job"]["fallback_queue"] = json!("large");
+    sandbox.spec["local"]["vcpus"] = json!(1);
+    sandbox.save();
+    sandbox.define(&format!("until [ -e \"$OUT/.go\" ]; do sleep 0.05; done\n{CHECKSUM}"));
+    sandbox.run(&["plan", "backfill.yaml", "-o", "plan.json"]).ended(0);
+    sandbox.run(&["submit", "plan.json", "--yes"]).ended(0);
+    sandbox.spec["deadline"] = json!("2018-11-01T06:00+09:00");
+    sandbox.save();
+    let running = sandbox.spawn(&["run", "backfill.yaml", "--yes"]);
+    until("what waits is being ended", || !sandbox.facts().of("ending").is_empty());
+    sandbox.write("out/.go", "");
+    Sandbox::wait(&["run"], running).ended(0).prints(&["3 of 3 days done"]);
+    assert_eq!(sandbox.facts().of("adopted").len(), 2);
+    sandbox.facts().each_succeeded_once(&partitions);
+    sandbox.outputs_are_right(&partitions);
 }

@@ -5,9 +5,12 @@ use regex::Regex;
 use crate::sandbox::Sandbox;
 
 /// What differs, and what stands for it.
-const CHANGING: [(&str, &str); 8] = [
+const CHANGING: [(&str, &str); 11] = [
     // Of a job that ends at once nobody may have measured anything.
     (r", at most [\d.]+ [KMG]iB of memory", ""),
+    (r"Asked for and not used: .*\n", ""),
+    (r#""unused": \{\s+"jobs": \d+"#, r#""unused": {"jobs": N"#),
+    (r#""(lost_minutes|lost_gib_hours|unused_gib_hours|total_gib_hours)": [\d.e-]+"#, r#""$1": N"#),
     (r"dayfill-under-test", "dayfill"),
     (r"df-[0-9a-f]{16}-(\S+?)-(\d+)-[0-9a-f]{8}", "df-HASH-$1-$2-NONCE"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod explain;
+mod foresight;
 mod number;
 mod plan;
 mod status;

@@ -101,6 +101,8 @@ pub struct NextTry {
     pub shape: Shape,
     /// Why so much memory, where that was decided now and not by the plan.
     pub why: Option<Why>,
+    /// Why it goes to the fallback queue, if it does.
+    pub queue_why: Option<String>,
 }
 
 /// What to do about a slice.
@@ -128,6 +130,8 @@ pub enum Decision {
         job: JobName,
         /// What Batch is told.
         why: String,
+        /// The queue that its slice goes to instead, where it is ended for that.
+        moves_to: Option<String>,
     },
     /// No further job.
     GiveUp {
@@ -154,12 +158,14 @@ pub enum Decision {
 }
 
 /// Decides about every slice that is not settled, in order of slice: first what is under way, then, in the order of
-/// the newest plan, what was never sent. A slice that was cut is decided about in its parts. No more is submitted than `limits.in_flight` of the newest plan allows.
+/// the newest plan, what was never sent. A slice that was cut is decided about in its parts. No more
+/// is submitted than `limits.in_flight` of the newest plan allows.
 pub fn decide(ledger: &Ledger, plans: &Plans, pace: Pace, now: DateTime<Utc>) -> Vec<(SliceId, Decision)> {
     let mut all = Vec::new();
-    let learned = Learned { ledger, model: OnceCell::new() };
-    let scope = Scope { ledger, plans, learned: &learned };
     let newest = ledger.adopted().and_then(|a| Some((a, plans.get(&a.digest)?)));
+    let late = newest.and_then(|(adoption, adopted)| fallback::late(ledger, adoption, &adopted.plan, now));
+    let learned = Learned { ledger, model: OnceCell::new(), late };
+    let scope = Scope { ledger, plans, learned: &learned };
     let waits_its_turn = |slice: &SliceId, record: &SliceRecord| {
         record.is_untouched() && newest.is_some_and(|(_, adopted)| adopted.job(slice).is_some())
     };
@@ -195,6 +201,8 @@ struct Scope<'a> {
 struct Learned<'a> {
     ledger: &'a Ledger,
     model: OnceCell<Model>,
+    /// Why the deadline will not be kept on the first queue, if it will not.
+    late: Option<String>,
 }
 
 impl Learned<'_> {
@@ -292,7 +300,7 @@ fn about(
     let Scope { ledger, plans, learned } = scope;
     let mut decisions = doubled(record);
     let stopped = ledger.stopped().is_some();
-    decisions.extend(record.live().filter_map(|t| terminate(record, t, plans, stopped)));
+    decisions.extend(record.live().filter_map(|t| terminate(record, t, scope, stopped)));
     if decisions.is_empty() && record.live().next().is_some() {
         decisions.push(Decision::Wait);
     }
@@ -308,7 +316,9 @@ fn about(
     match tries.iter().rfind(|t| !t.was_ended_by_us()).or(tries.last()) {
         None => vec![Decision::Submit(first(adoption, adopted, job, Some(record), learned))],
         Some(last) => {
-            After { slice, last, tries: &tries, record, adoption, adopted, learned }.decide(pace, now)
+            let queue_why = fallback::reason(&tries, &adopted.plan, learned.late.as_deref());
+            After { slice, last, tries: &tries, record, adoption, adopted, learned, queue_why }
+                .decide(pace, now)
         }
     }
 }
@@ -354,19 +364,21 @@ fn first(
     let of_heavy = record.is_some_and(|r| r.part.is_some()) && learned.model().rule().is_none();
     let is_new = record.is_none_or(|r| r.tries.is_empty());
     let request = || adopted.plan.request(learned.model(), job.bytes, job.objects);
-    let learned = (is_new && !of_heavy && adopted.plan.reruns(&job.slice)).then(request);
+    let request = (is_new && !of_heavy && adopted.plan.reruns(&job.slice)).then(request);
+    let queue_why = fallback::reason(&[], &adopted.plan, learned.late.as_deref());
     let shape = Shape {
         r#try: record.map_or(1, |r| r.next_try(job.load)),
-        memory_mib: learned.map_or(job.memory_mib, |r| r.mib),
+        memory_mib: request.map_or(job.memory_mib, |r| r.mib),
         timeout_s: adopted.plan.job.timeout_s,
-        fallback: false,
+        fallback: queue_why.is_some(),
     };
     NextTry {
         plan: adoption.digest.clone(),
         definition: adoption.definition.clone(),
         load: job.load,
         shape,
-        why: learned.map(|r| r.why),
+        why: request.map(|r| r.why),
+        queue_why,
     }
 }
 
@@ -393,6 +405,7 @@ fn doubled(record: &SliceRecord) -> Vec<Decision> {
     decisions.extend(superfluous.filter(|t| Some(t) != kept.as_ref()).map(|t| Decision::Terminate {
         job: t.intended.name.clone(),
         why: "dayfill: another job of this slice exists".to_owned(),
+        moves_to: None,
     }));
     if started.len() > 1 && record.doubling {
         decisions.push(Decision::AskPerson {
@@ -402,17 +415,22 @@ fn doubled(record: &SliceRecord) -> Vec<Decision> {
     decisions
 }
 
-fn terminate(record: &SliceRecord, t: &Try, plans: &Plans, stopped: bool) -> Option<Decision> {
+fn terminate(record: &SliceRecord, t: &Try, scope: Scope<'_>, stopped: bool) -> Option<Decision> {
     t.job_id.as_ref()?;
+    let job = t.intended.name.clone();
     // Asked again at every step until the end is seen: a request that was lost would otherwise never be repeated.
-    let wanted = t.ending.as_ref().or(record.cancelled.as_ref()).cloned();
-    // One that arrives after all would load its parts a second time.
-    let wanted = wanted.or_else(|| {
-        record.divided.as_ref().map(|_| "dayfill: its slice was cut into parts meanwhile".to_owned())
-    });
+    if let Some(why) = t.ending.as_ref().or(record.cancelled.as_ref()).cloned() {
+        return Some(Decision::Terminate { job, why, moves_to: t.moves_to.clone() });
+    }
+    if record.divided.is_some() {
+        // One that arrives after all would load its parts a second time.
+        let why = "dayfill: its slice was cut into parts meanwhile".to_owned();
+        return Some(Decision::Terminate { job, why, moves_to: None });
+    }
     // Once the backfill is stopped no successor would follow: Batch retries what it has.
-    let why = wanted.or_else(|| if stopped { None } else { fallback::moves(record, t, plans) })?;
-    Some(Decision::Terminate { job: t.intended.name.clone(), why })
+    let moves =
+        if stopped { None } else { fallback::moves(record, t, scope.plans, scope.learned.late.as_deref()) };
+    moves.map(|(why, queue)| Decision::Terminate { job, why, moves_to: Some(queue) })
 }
 
 /// Whether anything is left to watch or to send: live jobs, or decisions that will lead to one.

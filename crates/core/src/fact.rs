@@ -88,6 +88,9 @@ pub struct Intended {
     pub name: JobName,
     /// The job queue it goes to, where it will be looked for.
     pub queue: String,
+    /// Why there, where that is not the first queue, in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub queue_why: Option<String>,
     /// `name:revision` of the job definition.
     pub definition: String,
     /// The adopted plan that asks for it.
@@ -158,6 +161,9 @@ pub struct Ended {
     /// How many of them ended with their host.
     #[serde(default)]
     pub reclaims: u32,
+    /// Milliseconds that those attempts ran, together.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub reclaimed_ms: u64,
     /// The most memory that its last attempt held at once, where somebody measured it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub peak_kib: Option<u64>,
@@ -197,9 +203,8 @@ pub enum Mark {
     Failed,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 /// One thing that happened.
@@ -280,6 +285,9 @@ pub enum Fact {
         name: JobName,
         /// Why.
         why: String,
+        /// The queue that its slice goes to instead, where it is ended for that.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        moves_to: Option<String>,
     },
     /// It ended.
     Ended(Box<Ended>),

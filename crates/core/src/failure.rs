@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +163,13 @@ pub fn reclaims(attempts: &[AttemptEnd]) -> u32 {
     attempts.iter().filter(|a| a.lost_its_host()).count() as u32
 }
 
+/// How long the attempts that ended with their host ran, together.
+pub fn reclaimed(attempts: &[AttemptEnd]) -> TimeDelta {
+    let lost = attempts.iter().filter(|a| a.lost_its_host());
+    let times = lost.filter_map(|a| Some((a.stopped_at? - a.started_at?).max(TimeDelta::zero())));
+    times.fold(TimeDelta::zero(), |sum, time| sum + time)
+}
+
 /// Whether a SUCCEEDED job was cut short: its last attempt ended with its host, whatever its exit code says.
 pub fn is_suspect(end: &JobEnd) -> bool {
     end.last.says(&tells_of_a_lost_host) || end.attempts.last().is_some_and(AttemptEnd::lost_its_host)
@@ -309,6 +316,26 @@ mod tests {
             "an earlier attempt was lost, and the last was whole"
         );
         assert_eq!(reclaims(&[lost.clone(), exited, lost]), 2);
+    }
+
+    #[test]
+    fn reclaimed_time_is_that_of_attempts_that_lost_their_host() {
+        let timed = |status: &str, from: i64, to: i64| AttemptEnd {
+            started_at: DateTime::from_timestamp(from, 0),
+            stopped_at: DateTime::from_timestamp(to, 0),
+            ..attempt(None, "", status)
+        };
+        let host = "Host EC2 (instance i-0abc) terminated.";
+        let never_started = AttemptEnd { started_at: None, ..timed(host, 0, 1_000) };
+        let attempts = [
+            timed(host, 100, 160),
+            never_started,
+            timed(host, 200, 190),
+            timed(host, 300, 330),
+            timed("Essential container in task exited", 400, 500),
+        ];
+        assert_eq!(reclaimed(&attempts), TimeDelta::seconds(90));
+        assert_eq!(reclaimed(&[]), TimeDelta::zero());
     }
 
     #[test]

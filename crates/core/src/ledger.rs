@@ -18,6 +18,7 @@ use self::slice::wait_kind;
 mod experience;
 mod kept;
 mod parts;
+mod runs;
 mod slice;
 
 pub use kept::FOLD_VERSION;
@@ -207,14 +208,16 @@ impl Ledger {
                 t.reclaims = t.reclaims.max(reclaims);
                 t.seen_running |= status == LiveStatus::Running;
                 if t.state != TryState::Live(status) {
+                    t.note_run(stamp);
                     t.state = TryState::Live(status);
                     t.changed = stamp;
                     t.waits_since = stamp;
                 }
             }
-            Fact::Ending { name, why } => {
+            Fact::Ending { name, why, moves_to } => {
                 let t = self.job_mut(&name, stamp)?;
                 t.ending = Some(why);
+                t.moves_to = moves_to;
             }
             Fact::Ended(ended) => self.end(*ended, stamp)?,
             Fact::Lost { name } => self.set(&name, stamp, TryState::Lost)?,

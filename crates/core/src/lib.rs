@@ -22,6 +22,7 @@ pub mod rate;
 pub mod report;
 pub mod spec;
 pub mod split;
+pub mod spot;
 pub mod template;
 #[cfg(test)]
 mod testing;

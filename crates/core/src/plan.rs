@@ -17,14 +17,17 @@ use crate::memory::{Model, Platform, Request};
 use crate::partition::{PartitionId, SliceId};
 use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, RetryPolicy};
 use crate::split::{Cut, Cuts, Means, Most};
+use crate::spot::LengthAdvice;
 use crate::template::Template;
 
 mod divide;
+mod foresight;
 mod make;
 mod only;
 mod stale;
 mod totals;
 
+pub use foresight::PlannedDeadline;
 pub use make::{Inputs, make};
 pub use only::{NotAnOnly, Only};
 pub use stale::{StaleJob, Staleness};
@@ -356,6 +359,12 @@ pub struct Plan {
     pub partitions: Vec<PlannedPartition>,
     /// What was passed over.
     pub passed_over: PassedOver,
+    /// When all of it should be done, and whether that can be kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deadline: Option<PlannedDeadline>,
+    /// How long jobs should run where hosts are taken away, where a change would save time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub length: Option<LengthAdvice>,
     /// Why jobs ask for the memory that they ask for, as far as it is known by now.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub memory_why: Option<String>,

@@ -12,6 +12,10 @@ use crate::ledger::{Ledger, SliceRecord, Standing, Try, TryState, Verdict};
 use crate::partition::{PartitionId, SliceId};
 use crate::plan::{Choice, SkipReason};
 
+mod waste;
+
+pub use waste::{ReclaimRow, Unused, Waste, WasteRow};
+
 /// What a status is made from.
 #[derive(Clone, Copy)]
 pub struct View<'a> {

@@ -3,6 +3,7 @@
 //! [`SpecParts`] is what was written, [`Spec`] what it means. [`Spec::new`] is the only way from the one to the
 //! other, and it reports every problem it finds, not only the first.
 
+mod deadline;
 mod door;
 mod job;
 mod names;
@@ -12,6 +13,8 @@ mod problem;
 mod source;
 #[cfg(test)]
 mod tests;
+
+use chrono::{DateTime, Utc};
 
 use crate::day::Window;
 use crate::split::Most;
@@ -39,6 +42,7 @@ pub struct Spec {
     limits: Limits,
     split: Option<Most>,
     prices: Option<Prices>,
+    deadline: Option<DateTime<Utc>>,
     aws: AwsSettings,
     engine: EngineKind,
     local: LocalSettings,
@@ -139,6 +143,11 @@ impl Spec {
     /// What an hour costs, where it was said.
     pub fn prices(&self) -> Option<Prices> {
         self.prices
+    }
+
+    /// When all should be done, where it was said; then there is a fallback queue.
+    pub fn deadline(&self) -> Option<DateTime<Utc>> {
+        self.deadline
     }
 
     /// How to reach AWS.

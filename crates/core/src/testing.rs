@@ -120,6 +120,8 @@ pub fn plan(jobs: Vec<PlannedJob>) -> Plan {
         history: History::default(),
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
+        deadline: None,
+        length: None,
         memory_why: None,
         split: None,
         splits: Vec::new(),
@@ -136,6 +138,7 @@ pub fn intended(of: u32, load: u32, r#try: u32, nonce: u32, digest: &PlanDigest)
         load,
         r#try,
         queue: "spot".to_owned(),
+        queue_why: None,
         definition: "load:1".to_owned(),
         plan: digest.clone(),
         memory_mib: 128,
@@ -159,6 +162,7 @@ pub fn ended(name: &JobName, outcome: Outcome, started: bool) -> Fact {
         stopped_at: Some(at(70)),
         attempts: 1,
         reclaims: 0,
+        reclaimed_ms: 0,
         peak_kib: None,
         sign: None,
         log_tail: Vec::new(),
@@ -242,6 +246,7 @@ impl Scene {
                 plan: next.plan,
                 memory_mib: next.shape.memory_mib,
                 memory_why: next.why.map(|why| why.to_string()),
+                queue_why: next.queue_why,
                 vcpus: 1,
                 timeout_s: next.shape.timeout_s,
                 objects: job.objects,
@@ -263,9 +268,9 @@ impl Scene {
             facts.extend(match decision {
                 Decision::Wait | Decision::Submit(_) => None,
                 Decision::Split { plan, load, why, .. } => Some(self.split(slice, plan, load, why)),
-                Decision::Terminate { job, why } => {
+                Decision::Terminate { job, why, moves_to } => {
                     let (_, t) = self.ledger.job(&job).unwrap();
-                    t.ending.is_none().then_some(Fact::Ending { name: job, why })
+                    t.ending.is_none().then_some(Fact::Ending { name: job, why, moves_to })
                 }
                 Decision::GiveUp { class, why } => Some(Fact::GaveUp { slice, class, why }),
                 Decision::StopBackfill { why } => {

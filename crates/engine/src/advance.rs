@@ -160,7 +160,7 @@ impl Engine {
         }
         let mut to_end: Vec<(JobName, String)> = Vec::new();
         for (_, decision) in decide(self.book.ledger(), self.book.plans(), pace, now) {
-            if let Decision::Terminate { job, why } = decision {
+            if let Decision::Terminate { job, why, .. } = decision {
                 to_end.push((job, why));
             }
         }
@@ -184,9 +184,10 @@ fn fact_of(
         Decision::Wait | Decision::Submit(_) => None,
         // What is to be cut only since somebody else wrote is cut by the next step.
         Decision::Split { .. } => cuts.get(&slice).cloned(),
-        Decision::Terminate { job, why } => {
+        Decision::Terminate { job, why, moves_to } => {
             let asked = ledger.job(job).is_some_and(|(_, t)| t.ending.is_some());
-            (!asked).then(|| Fact::Ending { name: job.clone(), why: why.clone() })
+            let ending = || Fact::Ending { name: job.clone(), why: why.clone(), moves_to: moves_to.clone() };
+            (!asked).then(ending)
         }
         Decision::GiveUp { class, why } => Some(Fact::GaveUp { slice, class: *class, why: why.clone() }),
         Decision::StopBackfill { why } => {
@@ -209,7 +210,7 @@ fn tell(reporter: &dyn Reporter, slice: &SliceId, fact: &Fact) {
             Event::Note { slice, what: format!("a person has to decide: {why}") }
         }
         Fact::Doubled { .. } => Event::Note { slice, what: "two jobs of one load exist".to_owned() },
-        Fact::Ending { name, why } => {
+        Fact::Ending { name, why, .. } => {
             Event::Note { slice, what: format!("job {name} is being ended: {why}") }
         }
         Fact::Stopped { why } => Event::Warning { what: format!("nothing more is submitted: {why}") },

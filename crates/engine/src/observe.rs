@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use dayfill_core::decide::is_news;
 use dayfill_core::fact::{Ended, Fact, Outcome};
-use dayfill_core::failure::{FailureClass, JobEnd, classify, is_suspect, memory_sign, reclaims};
+use dayfill_core::failure::{FailureClass, JobEnd, classify, is_suspect, memory_sign, reclaimed, reclaims};
 use dayfill_core::job::JobName;
 use dayfill_core::ledger::{Ledger, Try, TryState};
 use dayfill_core::partition::SliceId;
@@ -290,6 +290,7 @@ fn ended(name: JobName, outcome: Outcome, end: &JobEnd, log_stream: Option<Strin
         stopped_at: last.and_then(|a| a.stopped_at).or(end.last.stopped_at),
         attempts: end.attempts.len() as u32,
         reclaims: reclaims(&end.attempts),
+        reclaimed_ms: reclaimed(&end.attempts).num_milliseconds().try_into().unwrap_or_default(),
         peak_kib: None,
         sign: None,
         log_tail: Vec::new(),

@@ -151,6 +151,7 @@ fn intent(
         plan: next.plan,
         memory_mib: next.shape.memory_mib,
         memory_why: next.why.map(|why| why.to_string()),
+        queue_why: next.queue_why,
         vcpus: submission.vcpus,
         timeout_s: next.shape.timeout_s,
         objects: job.objects,

@@ -254,6 +254,8 @@ pub(crate) fn plan(days: impl IntoIterator<Item = u32>) -> Plan {
         history: History::default(),
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
+        deadline: None,
+        length: None,
         memory_why: None,
         split: None,
         splits: Vec::new(),

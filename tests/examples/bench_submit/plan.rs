@@ -83,6 +83,8 @@ pub fn of(days: u32) -> Plan {
         history: History::default(),
         partitions: Vec::new(),
         passed_over: PassedOver::default(),
+        deadline: None,
+        length: None,
         memory_why: None,
         split: None,
         splits: Vec::new(),

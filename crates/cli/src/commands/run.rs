@@ -51,10 +51,12 @@ fn ask(plan: &Plan, progress: &Progress, yes: bool) -> Result<bool, Failure> {
     confirm(&format!("Submit {} jobs to {}?", plan.jobs.len(), plan.job.queue), yes)
 }
 
-/// Whether the plan has something to adopt: jobs that the newest adopted plan is not about to send anyway, or
-/// anything at all once the backfill was stopped, since only a new adoption lifts a stop.
+/// Whether the plan has something to adopt: jobs that the newest adopted plan is not about to send anyway; while jobs are
+/// under way, another deadline, or anything at all once the backfill was stopped, since only a new adoption lifts a stop.
 fn is_new_work(plan: &Plan, book: &Book) -> bool {
     let ledger = book.ledger();
-    let stopped_under_way = ledger.stopped().is_some() && ledger.live().next().is_some();
-    !plan.jobs.is_empty() || stopped_under_way
+    let deadline = |plan: &Plan| plan.deadline.map(|d| d.at);
+    let is_other = book.newest_plan().is_some_and(|adopted| deadline(adopted.plan()) != deadline(plan));
+    let under_way = ledger.live().next().is_some();
+    !plan.jobs.is_empty() || (under_way && (is_other || ledger.stopped().is_some()))
 }

@@ -61,6 +61,7 @@ fn try_json(t: &Try) -> serde_json::Value {
     json!({
         "load": t.intended.load, "try": t.intended.r#try, "name": t.intended.name, "job_id": t.job_id,
         "memory_mib": t.intended.memory_mib, "vcpus": t.intended.vcpus, "queue": t.intended.queue,
+        "queue_why": t.intended.queue_why, "ending": t.ending, "moves_to": t.moves_to,
         "definition": t.intended.definition, "plan": t.intended.plan, "intended_at": t.intent.stored_at,
         "state": how(t), "exit_code": ended.and_then(|e| e.exit_code), "reasons": ended.map(|e| &e.reasons),
         "started_at": ended.and_then(|e| e.started_at), "stopped_at": ended.and_then(|e| e.stopped_at),
@@ -121,7 +122,14 @@ fn one_try(t: &Try) -> String {
     if let Some(why) = &t.intended.memory_why {
         let _ = writeln!(out, "    {memory}: {}", escape::terminal(why));
     }
+    if let Some(why) = &t.intended.queue_why {
+        let _ = writeln!(out, "    the queue {}: {}", t.intended.queue, escape::terminal(why));
+    }
     let Some(ended) = &t.ended else { return out };
+    // What Batch was told it tells again.
+    if let Some(why) = t.ending.as_ref().filter(|why| !ended.reasons.contains(*why)) {
+        let _ = writeln!(out, "    it was to be ended: {}", escape::terminal(why));
+    }
     if let Some((started, stopped)) = ended.started_at.zip(ended.stopped_at) {
         let ran = seconds((stopped - started).num_seconds().max(0) as u64);
         let attempts = count(u64::from(ended.attempts), "attempt");
@@ -197,7 +205,9 @@ fn next(view: &View<'_>, plans: &Plans, slice: &SliceId, record: Option<&SliceRe
     let decisions = decide(view.ledger, plans, pace, view.now);
     let decision = decisions.into_iter().find(|(s, _)| s == slice).map(|(_, d)| d);
     if let Some(Decision::Submit(next)) = &decision {
-        return format!("try {} with {}", next.shape.r#try, units::show_mib(next.shape.memory_mib));
+        let elsewhere = next.queue_why.as_ref().map(|why| format!(" on the fallback queue: {why}"));
+        let memory = units::show_mib(next.shape.memory_mib);
+        return format!("try {} with {memory}{}", next.shape.r#try, elsewhere.unwrap_or_default());
     }
     if let Some(Decision::Split { why, .. }) = &decision {
         return format!("it is cut into parts: {why}");

@@ -83,6 +83,7 @@ pub fn plan_text(plan: &Plan) -> String {
     if plan.jobs.len() > plan.limits.max_jobs as usize {
         let _ = writeln!(out, "Over limits.max_jobs ({}): submit will refuse it", plan.limits.max_jobs);
     }
+    out.push_str(&super::foresight::text(plan));
     out.push_str(&estimate(&totals));
     out.push_str(&last_line(&totals));
     out

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dayfill_core::report::{GroupBy, Row, View};
+use dayfill_core::report::{GroupBy, ReclaimRow, Row, View, Waste};
 use serde::Serialize;
 
 use super::number::{bytes, count, seconds};
@@ -40,6 +40,8 @@ fn json(view: &View<'_>, by: By) -> Result<(), Failure> {
         total: Row,
         classes: Vec<dayfill_core::report::ClassRow>,
         waits: Vec<dayfill_core::report::WaitRow>,
+        waste: Waste,
+        reclaims: Vec<ReclaimRow>,
     }
     output::json(&Status {
         schema_version: JSON_SCHEMA,
@@ -50,6 +52,8 @@ fn json(view: &View<'_>, by: By) -> Result<(), Failure> {
         total: view.total(),
         classes: view.classes(),
         waits: view.waits(),
+        waste: view.waste(),
+        reclaims: view.reclaims(),
     })
 }
 
@@ -60,7 +64,7 @@ fn text(view: &View<'_>, by: By) -> String {
     };
     let mut out = match (group(by), by) {
         (Some(group), _) => rows(view, group, opened.identity.dimensions.first().map_or("", String::as_str)),
-        (None, _) => classes(view),
+        (None, _) => classes(view) + &waste(&view.waste()) + &reclaims(&view.reclaims()),
     };
     let total = view.total();
     let left = [
@@ -166,4 +170,47 @@ fn classes(view: &View<'_>) -> String {
         })
         .collect();
     table(&["class", "jobs", "days", "of them done", "given up"], &rows, &[])
+}
+
+/// What was lost by cause, and what was asked for and not used.
+fn waste(waste: &Waste) -> String {
+    let cells = |cause: String, jobs: String, lost_minutes: f64, lost_gib_hours: f64| {
+        vec![cause, jobs, seconds((lost_minutes * 60.0).round() as u64), gib_hours(lost_gib_hours)]
+    };
+    let mut rows: Vec<Vec<String>> = waste
+        .causes
+        .iter()
+        .map(|r| cells(r.class.to_string(), r.jobs.to_string(), r.lost_minutes, r.lost_gib_hours))
+        .collect();
+    if rows.len() > 1 {
+        rows.push(cells("total".to_owned(), String::new(), waste.lost_minutes, waste.lost_gib_hours));
+    }
+    let mut out = String::new();
+    if !rows.is_empty() {
+        out.push('\n');
+        out.push_str(&table(&["lost to", "jobs", "run time", "GiB-hours"], &rows, &[]));
+    }
+    let unused = waste.unused;
+    if unused.jobs > 0 {
+        let others =
+            if unused.jobs < unused.of_jobs { "; the peaks of the others are not known" } else { "" };
+        let _ = writeln!(
+            out,
+            "Asked for and not used: {} GiB-hours, by {} of {} that succeeded{others}. In all {} GiB-hours",
+            gib_hours(unused.unused_gib_hours),
+            unused.jobs,
+            count(unused.of_jobs, "job"),
+            gib_hours(waste.total_gib_hours),
+        );
+    }
+    out
+}
+
+/// How often hosts were taken, a line for each queue.
+fn reclaims(rows: &[ReclaimRow]) -> String {
+    rows.iter().map(|row| format!("Hosts taken on {}: {}\n", row.queue, row.sentence)).collect()
+}
+
+fn gib_hours(number: f64) -> String {
+    if number > 0.0 && number < 0.01 { "< 0.01".to_owned() } else { format!("{number:.2}") }
 }

@@ -8,9 +8,9 @@ use dayfill_core::spec::{
 use super::fields::{self, Fields, Findings};
 use super::node::Node;
 
-const ROOT: [&str; 12] = [
-    "name", "source", "window", "split", "job", "retry", "limits", "prices", "aws", "engine", "local",
-    "state",
+const ROOT: [&str; 13] = [
+    "name", "source", "window", "split", "job", "retry", "limits", "prices", "deadline", "aws", "engine",
+    "local", "state",
 ];
 const SOURCE: [&str; 7] = ["uri", "layout", "zone", "include", "exclude", "dimensions", "settle"];
 const JOB: [&str; 12] = [
@@ -58,6 +58,7 @@ pub(super) fn parts(root: &Node, findings: &mut Findings) -> SpecParts {
             vcpu_hour: fields.number("vcpu_hour", findings),
             gib_hour: fields.number("gib_hour", findings),
         }),
+        deadline: fields.text("deadline", findings),
         aws: aws(&fields, findings),
         engine: fields.text("engine", findings),
         local: local(&fields, findings),

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{AdoptedPlan, Decision, Learned, NextTry, Pace, fallback};
+use super::{AdoptedPlan, Decision, Learned, NextTry, Pace};
 use crate::fact::Outcome;
 use crate::failure::FailureClass;
 use crate::job::Shape;
@@ -23,6 +23,8 @@ pub(super) struct After<'a> {
     pub adoption: &'a Adoption,
     pub adopted: &'a AdoptedPlan,
     pub learned: &'a Learned<'a>,
+    /// Why the next try goes to the fallback queue, if it does.
+    pub queue_why: Option<String>,
 }
 
 impl After<'_> {
@@ -107,7 +109,7 @@ impl After<'_> {
             r#try: self.record.next_try(last.load),
             memory_mib: last.memory_mib,
             timeout_s: last.timeout_s,
-            fallback: fallback::is_due(self.tries.iter().copied(), self.adopted.plan()),
+            fallback: self.queue_why.is_some(),
         }
     }
 
@@ -178,6 +180,7 @@ impl After<'_> {
             load: self.last.intended.load,
             shape,
             why,
+            queue_why: self.queue_why.clone(),
         })
     }
 }

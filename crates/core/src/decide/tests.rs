@@ -6,6 +6,7 @@ use crate::plan::Plan;
 use crate::spec::{Idempotent, StopAfter};
 use crate::testing::{Scene, at, ended, intended, job, plan, slice};
 
+mod deadline;
 mod doubles;
 mod endings;
 mod fallback;

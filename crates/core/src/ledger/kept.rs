@@ -9,7 +9,7 @@ use crate::partition::SliceId;
 
 /// The version of the fold: of what it makes of facts, and of the form in which that is kept. Whoever changes either
 /// raises it; a snapshot of another version is left alone, so that nobody goes on from what another fold has made.
-pub const FOLD_VERSION: u32 = 3;
+pub const FOLD_VERSION: u32 = 4;
 
 /// A ledger without its index of names, which is made of the rest.
 #[derive(Deserialize)]

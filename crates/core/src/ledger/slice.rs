@@ -34,8 +34,12 @@ pub struct Try {
     pub reclaims: u32,
     /// It was seen running at some time; a retried attempt waits again afterwards.
     pub seen_running: bool,
+    /// Milliseconds that it was seen running before it came to wait again. Its end tells it exactly.
+    pub ran_before_ms: u64,
     /// Why Batch was asked to end it, if it was.
     pub ending: Option<String>,
+    /// The queue that its slice goes to instead, where it is ended for that.
+    pub moves_to: Option<String>,
     /// How it ended.
     pub ended: Option<Ended>,
 }
@@ -75,7 +79,9 @@ impl Try {
             waits_since: stamp,
             reclaims: 0,
             seen_running: false,
+            ran_before_ms: 0,
             ending: None,
+            moves_to: None,
             ended: None,
         }
     }

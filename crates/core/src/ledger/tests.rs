@@ -61,7 +61,7 @@ mod errors {
                 Fact::Withdrawn { name: name.clone(), why: why() },
                 Fact::NeverArrived { name: name.clone() },
                 Fact::Seen { name: name.clone(), status: LiveStatus::Running, reason: None, reclaims: 0 },
-                Fact::Ending { name: name.clone(), why: why() },
+                Fact::Ending { name: name.clone(), why: why(), moves_to: None },
                 ended(&name, Outcome::Succeeded, true),
                 Fact::Lost { name },
             ]
@@ -294,6 +294,8 @@ mod properties {
             record.loaded.iter_mut().for_each(|l| l.at = one.stored_at);
             record.tries.iter_mut().for_each(|t| (t.intent, t.changed, t.waits_since) = (one, one, one));
             record.divided.iter_mut().for_each(|d| d.stamp = one);
+            // The time between two stamps.
+            record.tries.iter_mut().for_each(|t| t.ran_before_ms = 0);
             match &mut record.verdict {
                 Some(
                     Verdict::Done { stamp, .. }

@@ -8,10 +8,10 @@ use super::{
     Choice, History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlannedJob,
     PlannedPartition, PlannedSource, PlannedSplit, SCHEMA_VERSION, SkipReason, SubmitReason, Unsplit,
 };
-use crate::fact::{Identity, Outcome};
+use crate::fact::Identity;
 use crate::failure::FailureClass;
 use crate::layout::Layout;
-use crate::ledger::{Ledger, SliceRecord, Standing, Try, TryState, Verdict};
+use crate::ledger::{Ledger, SliceRecord, Standing, Try, Verdict};
 use crate::measure::{Measure, Measured};
 use crate::memory::{self, Model, Platform};
 use crate::partition::{PartitionId, SliceId};
@@ -69,6 +69,7 @@ pub fn make(inputs: &Inputs<'_>) -> Plan {
     let mut plan = assemble(inputs, (from, to), partitions, jobs);
     plan.splits.retain(|split| plan.jobs.iter().any(|job| job.slice.is_within(&split.slice)));
     order(&mut plan);
+    plan.foresee(spec.deadline(), ledger);
     plan.memory_why = plan.learns().then(|| plan.request(&maker.model, 0, 0).why.to_string());
     plan
 }
@@ -256,13 +257,15 @@ fn assemble(
         retry: spec.retry(),
         limits: spec.limits(),
         prices: spec.prices(),
-        history: history(ledger),
+        history: History::of(ledger),
         partitions,
         passed_over: PassedOver {
             unmatched: measured.unmatched.clone(),
             filtered: measured.filtered,
             unusable: measured.unusable.clone(),
         },
+        deadline: None,
+        length: None,
         memory_why: None,
         split: spec.split(),
         splits: inputs
@@ -365,19 +368,4 @@ fn first_memory(
     };
     let seen = record.into_iter().flat_map(|r| &r.tries).map(needed).max();
     seen.unwrap_or(bounds.start_mib).clamp(bounds.start_mib, bounds.max_mib)
-}
-
-fn history(ledger: &Ledger) -> History {
-    let mut history = History::default();
-    for t in
-        ledger.slices().flat_map(|(_, r)| &r.tries).filter(|t| t.state == TryState::Ended(Outcome::Succeeded))
-    {
-        let times = t.ended.as_ref().and_then(|e| e.started_at.zip(e.stopped_at));
-        if let Some((started, stopped)) = times {
-            history.jobs += 1;
-            history.seconds += (stopped - started).num_seconds().max(0) as u64;
-            history.bytes += t.intended.bytes;
-        }
-    }
-    history
 }

@@ -8,7 +8,7 @@ use super::parts::{
 use super::policy::{Limits, Prices, RetryPolicy};
 use super::problem::{Problems, SpecProblem};
 use super::source::{self, ReadSource, State};
-use super::{AwsSettings, EngineKind, LocalSettings, Spec, job};
+use super::{AwsSettings, EngineKind, LocalSettings, Spec, deadline, job};
 use crate::day::{Window, WindowError};
 use crate::layout;
 use crate::split::Most;
@@ -48,6 +48,8 @@ pub(super) fn open(parts: SpecParts) -> Result<Spec, Vec<SpecProblem>> {
         .required("window", parts.window, "write the days to load: { from: 2018-10-01, to: 2018-10-31 }")
         .and_then(|window| read_window(window, &source, &mut problems));
     let layout = source.layout.as_ref();
+    let fallback = parts.job.as_ref().is_none_or(|job| job.fallback_queue.is_some());
+    let deadline = parts.deadline.and_then(|text| deadline::read(&text, fallback, &mut problems));
     let job = problems
         .required("job", parts.job, "write `job:` with `definition:`, `queue:`, `memory:` and `idempotent:`")
         .and_then(|job| job::read(job, layout, engine.unwrap_or_default(), &mut problems));
@@ -62,7 +64,21 @@ pub(super) fn open(parts: SpecParts) -> Result<Spec, Vec<SpecProblem>> {
         (Some(name), Some(source), Some(window), Some(job), Some(engine), Some(state))
             if problems.is_empty() =>
         {
-            Ok(Spec { name, source, window, job, retry, limits, split, prices, aws, engine, local, state })
+            Ok(Spec {
+                name,
+                source,
+                window,
+                job,
+                retry,
+                limits,
+                split,
+                prices,
+                deadline,
+                aws,
+                engine,
+                local,
+                state,
+            })
         }
         _ => Err(problems.into_vec()),
     }

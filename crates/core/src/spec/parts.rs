@@ -21,6 +21,8 @@ pub struct SpecParts {
     pub split: Option<SplitParts>,
     /// `prices`.
     pub prices: Option<PricesParts>,
+    /// `deadline`.
+    pub deadline: Option<String>,
     /// `aws`.
     pub aws: AwsParts,
     /// `engine`: `aws` or `local`.

@@ -96,7 +96,7 @@ fn what_is_written_is_kept() {
     assert!(spec.source().wants("raw/x.gz"));
     assert!(!spec.source().wants("raw/x") && !spec.source().wants("raw/_tmp/x.gz"));
     assert_eq!(spec.source().dimensions()["service"], ["eagle", "condor"]);
-    assert_eq!(spec.window().days(chrono::DateTime::UNIX_EPOCH, spec.source().settle()).count(), 4);
+    assert_eq!(spec.window().days(DateTime::UNIX_EPOCH, spec.source().settle()).count(), 4);
     assert_eq!(spec.job().memory(), MemoryBounds { start_mib: 1536, max_mib: 476_838 });
     assert_eq!(spec.job().definition(), &Definition::Named("embulk-td:3".to_owned()));
     assert_eq!(spec.job().command().unwrap()[1].source(), "{date}");
@@ -295,6 +295,21 @@ fn one_thing_wrong_is_one_problem_with_a_remedy() {
         ("prices.gib_hour", "-1 is not a price", "dollars", |p, _, _, _| {
             p.prices = Some(PricesParts { vcpu_hour: Some(0.1), gib_hour: Some(-1.0) });
         }),
+        ("deadline", "`2018-10-08T06:00` has no offset from UTC", "+09:00", |p, _, _, j| {
+            j.fallback_queue = text("on-demand");
+            p.deadline = text("2018-10-08T06:00");
+        }),
+        ("deadline", "`tomorrow` is not a time", "or Z for UTC", |p, _, _, j| {
+            j.fallback_queue = text("on-demand");
+            p.deadline = text("tomorrow");
+        }),
+        ("deadline", "`2018-02-30T06:00Z` is not a time", "2018-10-08", |p, _, _, j| {
+            j.fallback_queue = text("on-demand");
+            p.deadline = text("2018-02-30T06:00Z");
+        }),
+        ("deadline", "without a fallback queue", "write job.fallback_queue", |p, _, _, _| {
+            p.deadline = text("2018-10-08T06:00Z");
+        }),
         ("aws.region", "`Tokyo` is not a Region", "eu-west-1", |p, _, _, _| p.aws.region = text("Tokyo")),
         ("aws.profile", "is not a profile", "leave it out", |p, _, _, _| p.aws.profile = text("")),
         ("aws.endpoint_url", "is not an endpoint", "http://", |p, _, _, _| {
@@ -343,4 +358,22 @@ fn credentials_are_refused_and_never_repeated() {
         let parts = with(|_, _, _, job| job.environment = vec![(name.to_owned(), value.to_owned())]);
         assert!(Spec::new(parts).is_ok(), "{name}");
     }
+}
+
+#[test]
+fn a_deadline_is_the_same_moment_whatever_clock_tells_it() {
+    for (written, at) in [
+        ("2018-10-08T06:00+09:00", "2018-10-07T21:00:00Z"),
+        ("2018-10-07T21:00Z", "2018-10-07T21:00:00Z"),
+        ("2018-10-07T14:00:30-07:00", "2018-10-07T21:00:30Z"),
+        ("2018-10-07t21:00:00z", "2018-10-07T21:00:00Z"),
+    ] {
+        let parts = with(|p, _, _, j| {
+            j.fallback_queue = text("on-demand");
+            p.deadline = text(written);
+        });
+        let deadline = Spec::new(parts).unwrap().deadline().unwrap();
+        assert_eq!(deadline, at.parse::<DateTime<Utc>>().unwrap(), "{written}");
+    }
+    assert_eq!(Spec::new(parts()).unwrap().deadline(), None);
 }

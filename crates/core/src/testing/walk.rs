@@ -7,7 +7,7 @@ use crate::fact::{Fact, LiveStatus, Mark, Outcome};
 use crate::failure::FailureClass;
 use crate::job::JobName;
 use crate::ledger::{SliceRecord, Standing, Try, TryState};
-use crate::plan::{PlannedJob, Staleness};
+use crate::plan::{PlannedDeadline, PlannedJob, Staleness};
 use crate::spec::{Idempotent, Reads, StopAfter};
 
 /// A random walk through what can happen to a backfill: every choice is a legal step, of the engine, of Batch, of a
@@ -98,6 +98,12 @@ impl Walk {
                 if t.failure() == Some(FailureClass::OutOfMemory) {
                     assert!(intent.memory_mib > t.intended.memory_mib, "the same shape again after a kill");
                 }
+                let went = t.moves_to.is_some() || job.fallback_queue.as_ref() == Some(&t.intended.queue);
+                assert!(
+                    !went || job.fallback_queue.as_ref() == Some(&intent.queue),
+                    "{} came back",
+                    intent.slice
+                );
                 let ran = t.has_started() && t.failure().is_some();
                 assert!(!(ran && job.idempotent == Idempotent::No), "{} runs twice", intent.slice);
             }
@@ -135,6 +141,9 @@ impl Walk {
         }
         if pick % 4 == 1 {
             plan.job.fallback_queue = Some("on-demand".to_owned());
+            // Passed, about to be missed, or far away.
+            let at = at([-1, 60, 100_000_000][pick / 4 % 3]);
+            plan.deadline = (!pick.is_multiple_of(3)).then_some(PlannedDeadline { at, done_by: None });
         }
         if pick % 3 == 1 {
             plan.limits.stop_after = Some(StopAfter::Count(2));

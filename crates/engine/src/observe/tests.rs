@@ -144,6 +144,7 @@ mod ends {
         assert_eq!(t.state, TryState::Ended(Outcome::Failed(FailureClass::OutOfMemory)));
         let ended = t.ended.unwrap();
         assert_eq!((ended.attempts, ended.reclaims, ended.exit_code), (3, 2, Some(137)));
+        assert_eq!(ended.reclaimed_ms, 60_000);
         let expected = [oom, "Essential container in task exited"];
         assert_eq!(ended.reasons.iter().map(String::as_str).collect::<BTreeSet<_>>(), expected.into());
         assert_eq!(ended.started_at, DateTime::from_timestamp(200, 0));

@@ -180,6 +180,7 @@ pub async fn reach(
                 record: None,
                 runner: Runner::Process,
                 limit: LimitMeans::Auto,
+                reclaims: None,
             };
             let (endpoint, engine) = start_or_attach(config).await?;
             let age = Duration::from_secs(endpoint.signature_age_seconds);

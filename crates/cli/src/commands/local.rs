@@ -38,6 +38,7 @@ pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
         record: args.record.clone(),
         runner: args.runner.into(),
         limit: args.limit.into(),
+        reclaims: None,
     };
     let (vcpus, memory_mib) = (config.vcpus, config.memory_mib);
     let engine = LocalEngine::start(config)

@@ -1,14 +1,14 @@
 //! Hosts that are taken away while jobs run, as Spot takes them: real processes, real kills, and fates that the seed decides.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use dayfill_tests::processes::until;
 use dayfill_tests::sandbox::CHECKSUM;
+use dayfill_tests::table::engine_jobs;
 use dayfill_tests::{Sandbox, sandbox};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A sandbox with days of four services, whose jobs all run at once.
 fn days(each: u32) -> (Sandbox, Vec<String>) {
@@ -20,23 +20,10 @@ fn days(each: u32) -> (Sandbox, Vec<String>) {
     (sandbox, partitions)
 }
 
-/// The engine's own table: of every job its queue and how many hosts its attempts lost.
+/// Told by the engine itself: of every job its queue and how many hosts its attempts lost.
 fn lost_hosts(sandbox: &Sandbox) -> Vec<(String, usize)> {
-    let mut jobs = BTreeMap::new();
-    for line in sandbox.read(".dayfill/engine/jobs.jsonl").lines() {
-        let record: Value = serde_json::from_str(line).unwrap();
-        if let Some(job) = record.get("job") {
-            let queue = job["submission"]["queue"].as_str().unwrap().to_owned();
-            jobs.insert(job["key"].as_u64().unwrap(), (queue, 0));
-        } else if let Some(state) = record.get("state") {
-            let attempts = state[1]["state"]["attempts"].as_array().unwrap();
-            let lost = attempts.iter().filter(|attempt| {
-                attempt["end"]["status_reason"].as_str().unwrap().starts_with("Host EC2 (instance i-")
-            });
-            jobs.get_mut(&state[0].as_u64().unwrap()).unwrap().1 = lost.count();
-        }
-    }
-    jobs.into_values().collect()
+    let jobs = engine_jobs(&sandbox.root().join(".dayfill/engine"));
+    jobs.into_iter().map(|job| (job.queue, job.attempts.iter().filter(|a| a.host_lost).count())).collect()
 }
 
 /// The lines of a file in the folder, sorted.

@@ -15,6 +15,7 @@ pub mod random;
 pub mod sandbox;
 pub mod scrub;
 pub mod server;
+pub mod table;
 pub mod wire;
 
 pub use facts::Facts;

@@ -42,6 +42,7 @@ async fn engine(folder: &TempDir) -> (LocalEngine, Connection) {
         record: None,
         runner: Runner::Process,
         limit: LimitMeans::Auto,
+        reclaims: None,
     };
     let engine = LocalEngine::start(config).await.unwrap();
     let at = engine.endpoint();

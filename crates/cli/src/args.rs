@@ -409,6 +409,16 @@ pub struct LocalArgs {
     /// How jobs that run as processes are held to their memory.
     #[arg(long, value_enum, default_value_t = LimitArg::Auto)]
     pub limit: LimitArg,
+    /// Take this many hosts in a hundred away within a minute, such as 10%, as happens to Spot capacity: their jobs are
+    /// killed and end as AWS Batch tells it.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub reclaims: Option<f64>,
+    /// Which hosts are taken: the same jobs lose theirs with the same number; default: a new one, which is printed.
+    #[arg(long, value_name = "NUMBER", requires = "reclaims")]
+    pub seed: Option<u64>,
+    /// Take hosts from jobs of this queue only; may be repeated.
+    #[arg(long, value_name = "QUEUE", requires = "reclaims")]
+    pub reclaims_on: Vec<String>,
     /// Append every call of Batch to this file, a JSON line each.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub record: Option<PathBuf>,
@@ -420,6 +430,10 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
 
 fn mebibytes(text: &str) -> Result<u64, String> {
     dayfill_core::units::parse_size(text).map(|bytes| bytes >> 20).map_err(|e| e.to_string())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    dayfill_core::units::parse_percent(text).map_err(|e| format!("{e}: {}", e.help))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

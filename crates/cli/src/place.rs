@@ -84,6 +84,7 @@ fn place(
                 mounts,
                 vcpus: spec.local().vcpus,
                 memory_mib: spec.local().memory_mib,
+                reclaims: spec.local().reclaims.clone(),
             }
         }
     };

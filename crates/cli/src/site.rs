@@ -13,7 +13,7 @@ use dayfill_core::plan::{Place, RunsOn};
 use dayfill_engine::adapters::{FolderJournal, SystemClock};
 use dayfill_engine::book::Book;
 use dayfill_engine::ports::{Bounds, Journal, Queue};
-use dayfill_local::{Endpoint, LimitMeans, LocalConfig, LocalEngine, Runner, StartError, machine};
+use dayfill_local::{Endpoint, LimitMeans, LocalConfig, LocalEngine, Reclaims, Runner, StartError, machine};
 
 use crate::error::{Exit, Failure, chain};
 use crate::place::Backfill;
@@ -162,7 +162,7 @@ pub async fn reach(
             };
             Ok((connect(settings).await?, None, dayfill_aws::aws_bounds()))
         }
-        RunsOn::Local { folder, lake, mounts, vcpus, memory_mib } => {
+        RunsOn::Local { folder, lake, mounts, vcpus, memory_mib, reclaims } => {
             std::fs::create_dir_all(lake)
                 .map_err(|e| Failure::new(Exit::Error, format!("cannot make the lake folder {lake}: {e}")))?;
             let config = LocalConfig {
@@ -180,6 +180,9 @@ pub async fn reach(
                 record: None,
                 runner: Runner::Process,
                 limit: LimitMeans::Auto,
+                reclaims: reclaims
+                    .as_ref()
+                    .and_then(|r| Some(Reclaims::new(r.percent / 100.0, r.seed)?.only_on([r.queue.clone()]))),
             };
             let (endpoint, engine) = start_or_attach(config).await?;
             let age = Duration::from_secs(endpoint.signature_age_seconds);

@@ -15,7 +15,7 @@ use crate::layout::Layout;
 use crate::measure::{Fingerprint, Strays};
 use crate::memory::{Model, Platform, Request};
 use crate::partition::{PartitionId, SliceId};
-use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, RetryPolicy};
+use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, Reclaims, RetryPolicy};
 use crate::split::{Cut, Cuts, Means, Most};
 use crate::spot::LengthAdvice;
 use crate::template::Template;
@@ -199,7 +199,7 @@ pub struct Unsplit {
 }
 
 /// Where the journal is and where jobs run: all that `submit` needs beside the plan's jobs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Where the journal is kept: `s3://bucket/prefix`, or the absolute path of a folder.
@@ -209,7 +209,7 @@ pub struct Place {
 }
 
 /// Where jobs run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "engine", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RunsOn {
     /// On AWS Batch; what is left out is found as any AWS tool finds it.
@@ -233,6 +233,9 @@ pub enum RunsOn {
         vcpus: Option<u32>,
         /// MiB that jobs may use at once; what the machine has if left out.
         memory_mib: Option<u64>,
+        /// Hosts that are taken away while jobs run.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reclaims: Option<Reclaims>,
     },
 }
 

@@ -26,7 +26,7 @@ pub use self::parts::{
     SourceParts, SpecParts, SplitParts, WindowParts,
 };
 pub use self::policy::{
-    Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, RetryPolicy, StopAfter,
+    Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, Reclaims, RetryPolicy, StopAfter,
 };
 pub use self::problem::{ProblemPart, SpecProblem};
 pub use self::source::{SourceSpec, SourceUri, State};
@@ -85,8 +85,8 @@ pub struct AwsSettings {
     pub endpoint_url: Option<String>,
 }
 
-/// What the local engine may use.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What the local engine may use, and what becomes of its hosts.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LocalSettings {
     /// The folder that stands in for S3: its sub-folders are the buckets. Relative to the YAML file.
     pub lake: Option<String>,
@@ -94,6 +94,8 @@ pub struct LocalSettings {
     pub vcpus: Option<u32>,
     /// The most memory in use at once, in MiB; what the machine has if left out.
     pub memory_mib: Option<u64>,
+    /// Hosts that are taken away while jobs run; none if left out.
+    pub reclaims: Option<Reclaims>,
 }
 
 impl Spec {

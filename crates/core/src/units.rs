@@ -115,6 +115,22 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// Reads a percentage from 0 to 100, such as `10%` or `0.5 %`.
+pub fn parse_percent(text: &str) -> Result<f64, UnitError> {
+    let number = text.strip_suffix('%').map(str::trim_end);
+    let plain = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    number
+        .filter(plain)
+        .and_then(|number| number.parse().ok())
+        .filter(|percent| *percent <= 100.0)
+        .ok_or_else(|| {
+            UnitError::new(
+                format!("`{}` is not a percentage", text.escape_debug()),
+                "write 0% to 100%, such as 10%",
+            )
+        })
+}
+
 /// Writes a count of mebibytes as short as it can be said exactly: `512 MiB`, `4 GiB`, `4.5 GiB`.
 pub fn show_mib(mib: u64) -> String {
     match mib {
@@ -243,6 +259,20 @@ mod tests {
             ("1é", "`1é` is not a duration"),
         ] {
             assert_eq!(parse_duration(text).unwrap_err().message, message);
+        }
+    }
+
+    #[test]
+    fn percentages_are_read_with_their_sign() {
+        for (text, percent) in [("0%", 0.0), ("0.5 %", 0.5), ("10%", 10.0), ("100%", 100.0)] {
+            assert_eq!(parse_percent(text), Ok(percent), "{text}");
+        }
+        for text in
+            ["", "%", ".%", "10", "0.1", "-1%", "+1%", "100.1%", "1e1%", "NaN%", "inf%", "ten%", "%10"]
+        {
+            let error = parse_percent(text).unwrap_err();
+            assert_eq!(error.message, format!("`{text}` is not a percentage"));
+            assert!(error.help.contains("10%"), "{text}");
         }
     }
 

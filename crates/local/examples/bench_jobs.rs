@@ -63,6 +63,7 @@ async fn through_the_engine(jobs: usize, vcpus: u32, limit: LimitMeans) -> Resul
         limit,
         record: None,
         second: Duration::from_secs(1),
+        reclaims: None,
     })?;
     batch.start(Vec::new()).await?;
     let container = json!({ "command": ["/bin/true"], "vcpus": 1, "memory": 16 });

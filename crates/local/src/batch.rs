@@ -26,7 +26,7 @@ use crate::logs::{Logs, RunTimes};
 use crate::names::{Names, engine_id};
 use crate::process::{self, GuardLink};
 use crate::runner::{Owner, Runner};
-use crate::scheduler::{Capacity, Millis};
+use crate::scheduler::{Capacity, Millis, Reclaims};
 use crate::table::TableError;
 
 /// What a server sends back: the HTTP status, header names and values, and the body.
@@ -64,6 +64,8 @@ pub struct BatchConfig {
     pub record: Option<PathBuf>,
     /// How long one second of a job's timeout lasts; anything but a second is for tests.
     pub second: Duration,
+    /// Which hosts are taken away while jobs run.
+    pub reclaims: Option<Reclaims>,
 }
 
 /// Why the engine's folder could not be opened.
@@ -153,7 +155,8 @@ impl Batch {
             Capacity { milli_vcpus: u64::from(config.vcpus) * 1000, memory_mib: config.memory_mib, gpus: 0 };
         let second = Millis::try_from(config.second.as_millis()).unwrap_or(Millis::MAX);
         let path = dir.join("jobs.jsonl");
-        let engine = EngineConfig { names: names.clone(), machine, second };
+        let reclaims = config.reclaims.clone();
+        let engine = EngineConfig { names: names.clone(), machine, second, reclaims };
         let (mut engine, running) = Engine::open(&path, engine)?;
         claim::wait_until_free(&dir).map_err(used(&dir))?;
         process::sweep(&running);

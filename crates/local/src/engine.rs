@@ -7,9 +7,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::names::{Names, instance_id, run_id};
+use crate::names::{self, Names, instance_id, run_id};
 use crate::scheduler::{
-    Capacity, Effect, Event, JobKey, JobState, Millis, Queue, Scheduler, Settings, Summary,
+    Capacity, Effect, Event, JobKey, JobState, Millis, Queue, Reclaims, Scheduler, Settings, Summary,
 };
 use crate::table::{
     DefinitionRecord, EnvironmentRecord, JobRecord, Progress, QueueRecord, Record, Table, TableError,
@@ -34,6 +34,8 @@ pub struct EngineConfig {
     pub machine: Capacity,
     /// How long a second of a job's timeout lasts, in milliseconds.
     pub second: Millis,
+    /// Which hosts are taken away while jobs run.
+    pub reclaims: Option<Reclaims>,
 }
 
 /// A job and what the engine adds to the scheduler's knowledge of it.
@@ -103,6 +105,7 @@ impl Engine {
             host: Some(config.machine),
             stop_grace: STOP_GRACE.saturating_mul(config.second),
             dispatch: false,
+            reclaims: config.reclaims.clone(),
         };
         let mut engine = Self {
             config,
@@ -191,7 +194,7 @@ impl Engine {
     /// Ends all running attempts: their processes are gone, for a reason that is not their own. Later attempts run on
     /// another made-up host.
     pub fn lose_host(&mut self, now: Millis) -> io::Result<()> {
-        let lost = format!("Host EC2 (instance {}) terminated.", self.host);
+        let lost = names::host_terminated(&self.host);
         self.host = instance_id();
         let told = self.table.append(&[Record::Host(self.host.clone())]);
         self.apply(now, Event::HostLost(lost))?;
@@ -211,7 +214,9 @@ impl Engine {
             if let Effect::Start(key, attempt) = effect
                 && let Some(job) = self.jobs.get_mut(key)
             {
-                job.hosts.insert(*attempt, self.host.clone());
+                let own = self.config.reclaims.as_ref();
+                let own = own.and_then(|r| r.host(&job.record.submission.queue, *key, *attempt));
+                job.hosts.insert(*attempt, own.unwrap_or_else(|| self.host.clone()));
                 self.runs.insert(run_id(&job.id(), *attempt), (*key, *attempt));
             }
         }

@@ -41,4 +41,5 @@ pub use lake::LakeError;
 pub use limit::cgroup::CgroupError;
 pub use limit::{LimitMeans, Limits};
 pub use runner::Runner;
+pub use scheduler::Reclaims;
 pub use server::{LocalConfig, LocalEngine, StartError};

@@ -80,6 +80,16 @@ pub fn instance_id() -> String {
     format!("i-{random}")
 }
 
+/// The name of the made-up host that these bytes stand for, at least nine.
+pub fn instance_id_of(bytes: &[u8]) -> String {
+    format!("i-{:.17}", hex(bytes, 18))
+}
+
+/// `statusReason` of an attempt whose host is gone.
+pub fn host_terminated(host: &str) -> String {
+    format!("Host EC2 (instance {host}) terminated.")
+}
+
 /// The name by which an engine that keeps its things in this folder is known to the kernel and to container engines.
 pub fn engine_id(dir: &Path) -> String {
     format!("dayfill-local-{}", hex(&Sha256::digest(dir.as_os_str().as_encoded_bytes()), 16))
@@ -117,7 +127,8 @@ mod tests {
         assert_eq!(run_id("a", 1).len(), 32);
         assert_eq!(run_id("a", 1), run_id("a", 1));
         assert_ne!(run_id("a", 1), run_id("a", 2));
-        let id = instance_id();
-        assert!(id.len() == 19 && id[2..].chars().all(|c| c.is_ascii_hexdigit()), "{id}");
+        for id in [instance_id(), instance_id_of(&[7; 24])] {
+            assert!(id.len() == 19 && id[2..].chars().all(|c| c.is_ascii_hexdigit()), "{id}");
+        }
     }
 }

@@ -22,6 +22,7 @@ use crate::endpoint::{Claim, Endpoint, Unclaimed};
 use crate::lake::{self, Lake, LakeConfig, LakeError};
 use crate::limit::{LimitMeans, Limits};
 use crate::runner::Runner;
+use crate::scheduler::Reclaims;
 use dispatch::Dispatch;
 
 /// How long a client may take to send the head of a request.
@@ -65,6 +66,8 @@ pub struct LocalConfig {
     pub runner: Runner,
     /// Who is to hold jobs to their memory, where they run as processes.
     pub limit: LimitMeans,
+    /// Which hosts are taken away while jobs run; none: no host is.
+    pub reclaims: Option<Reclaims>,
 }
 
 /// Why an engine does not start.
@@ -152,6 +155,7 @@ impl LocalEngine {
             limit: config.limit,
             record: config.record,
             second: Duration::from_secs(1),
+            reclaims: config.reclaims,
         })?;
         let in_use = |source| StartError::Port { port: config.port, source };
         let listener =

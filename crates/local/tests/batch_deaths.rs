@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use batch_support::{Rig, attempts, children, config, processes_of, text, until};
-use dayfill_local::{Batch, OpenError};
+use dayfill_local::{Batch, OpenError, Reclaims};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -55,6 +55,33 @@ async fn a_shutdown_leaves_nobody_and_a_table_that_says_so() {
     assert_eq!(attempts(&detail)[0]["statusReason"], json!(reason));
     rig.close().await;
     assert!(processes_of(&twice).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_taken_takes_all_processes_of_its_job_with_it() {
+    // So many that a host lasts about two seconds.
+    let reclaims = Reclaims::new(1.0 - 1e-13, 2);
+    let rig = Rig::open_with(|config| config.reclaims = reclaims).await;
+    let script = format!("if [ $AWS_BATCH_JOB_ATTEMPT -lt 3 ]; then {FUGITIVES}; fi");
+    rig.register("fugitives", &["sh", "-c", &script], json!({})).await;
+    let retry = json!({ "attempts": 10, "evaluateOnExit": [
+        { "onStatusReason": "Host EC2*", "action": "RETRY" }, { "onReason": "*", "action": "EXIT" },
+        { "onStatusReason": "*", "action": "EXIT" }, { "onExitCode": "*", "action": "EXIT" }] });
+    let job = rig.submit(json!({ "jobDefinition": "fugitives", "retryStrategy": retry })).await;
+    let detail = rig.until_over(&job).await;
+    assert_eq!(detail["status"], "SUCCEEDED", "{detail:#}");
+    assert!(processes_of(&job).is_empty());
+    let attempts = attempts(&detail);
+    let (success, lost) = attempts.split_last().unwrap();
+    assert!(lost.len() >= 2, "{detail:#}");
+    for attempt in lost {
+        let reason = text(&attempt["statusReason"]);
+        let arn = text(&attempt["container"]["containerInstanceArn"]);
+        assert_eq!(reason, format!("Host EC2 (instance {}) terminated.", arn.rsplit_once('/').unwrap().1));
+        assert!(attempt["container"].get("exitCode").is_none(), "{attempt:#}");
+    }
+    assert_eq!(success["container"]["exitCode"], 0);
+    rig.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

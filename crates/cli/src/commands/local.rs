@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dayfill_aws::{Queues, Settings, connect};
-use dayfill_local::{Endpoint, LocalConfig, LocalEngine, machine};
+use dayfill_local::{Endpoint, LocalConfig, LocalEngine, Reclaims, machine};
 
 use crate::args::{LocalArgs, RunnerArg};
 use crate::error::{Exit, Failure, chain};
@@ -23,6 +23,7 @@ pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
     }
     let mounts = args.bucket.iter().map(|(name, path)| Ok((name.clone(), absolute(Path::new(path))?)));
     let mounts: Vec<(String, PathBuf)> = mounts.collect::<Result<_, Failure>>()?;
+    let (reclaims, reclaims_note) = reclaims(&args).unzip();
     let config = LocalConfig {
         dir: absolute(&args.dir)?,
         lake: Some(lake.clone()),
@@ -38,6 +39,7 @@ pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
         record: args.record.clone(),
         runner: args.runner.into(),
         limit: args.limit.into(),
+        reclaims,
     };
     let (vcpus, memory_mib) = (config.vcpus, config.memory_mib);
     let engine = LocalEngine::start(config)
@@ -58,10 +60,28 @@ pub async fn run(args: LocalArgs) -> Result<Exit, Failure> {
     if let Some(limits) = engine.limits() {
         eprintln!("# each is held to its memory by {limits}");
     }
+    if let Some(note) = reclaims_note {
+        eprintln!("{note}");
+    }
     eprintln!("# paste the lines above into another terminal; stop with Ctrl-C");
     wait_for_end().await?;
     engine.shutdown().await;
     Ok(Exit::Ok)
+}
+
+/// Which hosts are to be taken away, and what there is to say of it.
+fn reclaims(args: &LocalArgs) -> Option<(Reclaims, String)> {
+    let percent = args.reclaims?;
+    // Short enough to be typed again.
+    let seed = args.seed.unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0));
+    let reclaims = Reclaims::new(percent / 100.0, seed)?;
+    let (reclaims, of) = match args.reclaims_on.as_slice() {
+        [] => (reclaims, String::new()),
+        queues => (reclaims.only_on(queues.iter().cloned()), format!(" of {}", queues.join(", "))),
+    };
+    let note =
+        format!("# {percent}% of the hosts{of} are taken away within a minute; again with --seed {seed}");
+    Some((reclaims, note))
 }
 
 async fn ready(engine: &LocalEngine, queues: &[String]) -> Result<(), Failure> {

@@ -69,6 +69,7 @@ fn local(args: &RegisterArgs) -> Result<RunsOn, Failure> {
         mounts: Vec::new(),
         vcpus: None,
         memory_mib: None,
+        reclaims: None,
     })
 }
 

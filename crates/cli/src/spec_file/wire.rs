@@ -27,6 +27,7 @@ const JOB: [&str; 12] = [
     "environment",
     "out_of_memory",
 ];
+const LOCAL: [&str; 5] = ["lake", "vcpus", "memory", "reclaims", "seed"];
 
 pub(super) fn parts(root: &Node, findings: &mut Findings) -> SpecParts {
     let fields = Fields::of(root, root, "", findings);
@@ -146,12 +147,14 @@ fn aws(fields: &Fields<'_>, findings: &mut Findings) -> AwsParts {
 }
 
 fn local(fields: &Fields<'_>, findings: &mut Findings) -> LocalParts {
-    let Some(fields) = fields.section("local", &["lake", "vcpus", "memory"], findings) else {
+    let Some(fields) = fields.section("local", &LOCAL, findings) else {
         return LocalParts::default();
     };
     LocalParts {
         lake: fields.text("lake", findings),
         vcpus: fields.whole("vcpus", findings),
         memory: fields.text("memory", findings),
+        reclaims: fields.text("reclaims", findings),
+        seed: fields.whole("seed", findings),
     }
 }

@@ -178,6 +178,19 @@ mod files {
     }
 
     #[test]
+    fn hosts_are_taken_where_the_plan_says_so_and_a_plan_of_before_says_nothing() {
+        let before =
+            r#"{"engine":"local","folder":"/f","lake":"/l","mounts":[],"vcpus":4,"memory_mib":null}"#;
+        let mut runs_on: RunsOn = serde_json::from_str(before).unwrap();
+        assert_eq!(serde_json::to_string(&runs_on).unwrap(), before);
+        let RunsOn::Local { reclaims, .. } = &mut runs_on else { panic!("{runs_on:?}") };
+        *reclaims = Some(Reclaims { percent: 2.5, seed: 7, queue: "spot".to_owned() });
+        let text = serde_json::to_string(&runs_on).unwrap();
+        assert!(text.ends_with(r#""reclaims":{"percent":2.5,"seed":7,"queue":"spot"}}"#), "{text}");
+        assert_eq!(serde_json::from_str::<RunsOn>(&text).unwrap(), runs_on);
+    }
+
+    #[test]
     fn an_unknown_field_is_refused() {
         let text = Desk::new(lake(&[1])).plan().to_json();
         let more = text.replacen("\"backfill\"", "\"surprise\": 1, \"backfill\"", 1);

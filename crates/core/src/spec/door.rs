@@ -5,10 +5,10 @@ use chrono::NaiveDate;
 use super::parts::{
     AwsParts, LimitsParts, LocalParts, PricesParts, RetryParts, SpecParts, SplitParts, WindowParts,
 };
-use super::policy::{Limits, Prices, RetryPolicy};
+use super::policy::{Limits, Prices, Reclaims, RetryPolicy};
 use super::problem::{Problems, SpecProblem};
 use super::source::{self, ReadSource, State};
-use super::{AwsSettings, EngineKind, LocalSettings, Spec, deadline, job};
+use super::{AwsSettings, EngineKind, JobSpec, LocalSettings, Spec, deadline, job};
 use crate::day::{Window, WindowError};
 use crate::layout;
 use crate::split::Most;
@@ -58,7 +58,9 @@ pub(super) fn open(parts: SpecParts) -> Result<Spec, Vec<SpecProblem>> {
     let split = parts.split.and_then(|split| read_split(&split, &mut problems));
     let prices = parts.prices.and_then(|prices| read_prices(prices, &mut problems));
     let aws = read_aws(parts.aws, &mut problems);
-    let local = read_local(parts.local, engine == Some(EngineKind::Local) && source.in_bucket, &mut problems);
+    let needs_lake = engine == Some(EngineKind::Local) && source.in_bucket;
+    let queue = job.as_ref().map(JobSpec::queue);
+    let local = read_local(parts.local, needs_lake, queue, &mut problems);
     let state = read_state(parts.state, engine, &mut problems);
     match (name, source.whole, window, job, engine, state) {
         (Some(name), Some(source), Some(window), Some(job), Some(engine), Some(state))
@@ -275,7 +277,12 @@ fn read_aws(parts: AwsParts, problems: &mut Problems) -> AwsSettings {
     AwsSettings { region: parts.region, profile: parts.profile, endpoint_url: parts.endpoint_url }
 }
 
-fn read_local(parts: LocalParts, needs_lake: bool, problems: &mut Problems) -> LocalSettings {
+fn read_local(
+    parts: LocalParts,
+    needs_lake: bool,
+    queue: Option<&str>,
+    problems: &mut Problems,
+) -> LocalSettings {
     if parts.lake.as_deref().is_some_and(|lake| lake.trim().is_empty()) {
         problems.add("local.lake", "`local.lake` is empty", "write a folder");
     } else if needs_lake && parts.lake.is_none() {
@@ -284,7 +291,28 @@ fn read_local(parts: LocalParts, needs_lake: bool, problems: &mut Problems) -> L
     }
     let vcpus = parts.vcpus.and_then(|vcpus| job::whole("local.vcpus", vcpus, 1..=1024, problems));
     let memory_mib = parts.memory.and_then(|memory| job::mebibytes("local.memory", &memory, problems));
-    LocalSettings { lake: parts.lake, vcpus, memory_mib }
+    let reclaims = read_reclaims(parts.reclaims, parts.seed, queue, problems);
+    LocalSettings { lake: parts.lake, vcpus, memory_mib, reclaims }
+}
+
+fn read_reclaims(
+    percent: Option<String>,
+    seed: Option<u64>,
+    queue: Option<&str>,
+    problems: &mut Problems,
+) -> Option<Reclaims> {
+    let Some(percent) = percent else {
+        if seed.is_some() {
+            let message = "`local.seed` decides which hosts are taken, and none is";
+            problems.add("local.seed", message, "write `reclaims: 10%` beside it, or remove the line");
+        }
+        return None;
+    };
+    let percent = units::parse_percent(&percent)
+        .map_err(|error| problems.add("local.reclaims", error.message, error.help))
+        .ok()?;
+    // Without a queue there is a problem, and no backfill.
+    Some(Reclaims { percent, seed: seed.unwrap_or_default(), queue: queue?.to_owned() })
 }
 
 fn read_state(state: Option<String>, engine: Option<EngineKind>, problems: &mut Problems) -> Option<State> {

@@ -174,4 +174,8 @@ pub struct LocalParts {
     pub vcpus: Option<u64>,
     /// A size with a unit.
     pub memory: Option<String>,
+    /// How many hosts are taken within a minute: a percentage.
+    pub reclaims: Option<String>,
+    /// What decides which.
+    pub seed: Option<u64>,
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::partition::SliceId;
+use crate::units;
 
 /// How often each kind of failure is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,13 +86,12 @@ impl FromStr for StopAfter {
     type Err = NoStopAfter;
 
     fn from_str(text: &str) -> Result<Self, NoStopAfter> {
-        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if let Some(percent) = text.strip_suffix('%').map(str::trim_end) {
-            let share =
-                percent.parse::<f64>().ok().filter(|share| plain(percent) && *share > 0.0 && *share <= 100.0);
+        if text.ends_with('%') {
+            let share = units::parse_percent(text).ok().filter(|share| *share > 0.0);
             return share.map(Self::Percent).ok_or(NoStopAfter);
         }
-        let count = text.parse::<u32>().ok().filter(|count| plain(text) && *count > 0);
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let count = text.parse::<u32>().ok().filter(|count| digits && *count > 0);
         count.map(Self::Count).ok_or(NoStopAfter)
     }
 }
@@ -128,6 +128,18 @@ impl MemorySigns {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// Hosts that the local engine takes away while jobs run, as happens to Spot capacity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reclaims {
+    /// How many hosts in a hundred are taken within a minute.
+    pub percent: f64,
+    /// What decides which: with equal seeds the same jobs lose their hosts.
+    pub seed: u64,
+    /// The queue whose hosts these are; those of the fallback queue are kept.
+    pub queue: String,
 }
 
 /// What an hour costs, in dollars.

@@ -123,6 +123,14 @@ fn the_local_engine_needs_less() {
     assert_eq!(spec.source().uri(), &SourceUri::Folder("lake/logs".to_owned()));
     assert_eq!(spec.state(), &State::Folder(".dayfill".to_owned()));
     assert_eq!(spec.job().queue(), "local");
+    assert_eq!(spec.local().reclaims, None);
+    let reclaims = |seed| Some(Reclaims { percent: 2.5, seed, queue: "local".to_owned() });
+    let spec = Spec::new(local(|parts| parts.local.reclaims = text("2.5%"))).unwrap();
+    assert_eq!(spec.local().reclaims, reclaims(0));
+    let seeded = local(|parts| {
+        parts.local = LocalParts { reclaims: text("2.5%"), seed: Some(7), ..LocalParts::default() };
+    });
+    assert_eq!(Spec::new(seeded).unwrap().local().reclaims, reclaims(7));
     let bucket = |parts: &mut SpecParts| {
         parts.source.as_mut().unwrap().uri = text("s3://bucket");
         parts.local.memory = text("8GiB");
@@ -320,6 +328,12 @@ fn one_thing_wrong_is_one_problem_with_a_remedy() {
         }),
         ("local.memory", "the size 8 has no unit", "8MiB", |p, _, _, _| p.local.memory = text("8")),
         ("local.vcpus", "0 is too small", "from 1", |p, _, _, _| p.local.vcpus = Some(0)),
+        ("local.reclaims", "`10` is not a percentage", "0% to 100%, such as 10%", |p, _, _, _| {
+            p.local.reclaims = text("10");
+        }),
+        ("local.seed", "which hosts are taken, and none is", "`reclaims: 10%`", |p, _, _, _| {
+            p.local.seed = Some(7);
+        }),
         ("state", "`state` is missing", "s3://bucket/prefix", |p, _, _, _| p.state = None),
         ("state", "not the name of a bucket", "3 to 63", |p, _, _, _| p.state = text("s3://x")),
     ];

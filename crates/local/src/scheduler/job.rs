@@ -122,13 +122,15 @@ pub struct Attempt {
     pub end: End,
 }
 
-/// Why a running attempt was asked to end.
+/// Why a running attempt is being ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
     /// It ran longer than its timeout.
     TimedOut,
     /// Somebody terminated the job, with this reason.
     Terminated(String),
+    /// Its host was taken; the text becomes its `statusReason`.
+    HostLost(String),
 }
 
 /// How far a job has come.

@@ -7,6 +7,7 @@ mod job;
 mod place;
 #[cfg(test)]
 mod properties;
+mod reclaims;
 mod retry;
 mod stop;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use array::{Array, CHILD_FAILED, Summary};
 pub use capacity::{Capacity, Environment, Pool, Queue};
 pub use event::{Effect, Event, Transition};
 pub use job::{Attempt, End, Ending, JobKey, JobState, Status, Submission};
+pub use reclaims::Reclaims;
 pub use retry::{Action, PATTERN_CHARS, Pattern, Rule, decide};
 
 /// Milliseconds since the epoch, or a span of them.
@@ -34,7 +36,7 @@ pub const TIMED_OUT: &str = "Job attempt duration exceeded timeout";
 pub const DEPENDENCY_FAILED: &str = "Dependent Job failed";
 
 /// What does not change while the scheduler lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The machine that all environments share, if they share one.
     pub host: Option<Capacity>,
@@ -42,6 +44,8 @@ pub struct Settings {
     pub stop_grace: Millis,
     /// Whether jobs are started at all.
     pub dispatch: bool,
+    /// Which hosts are taken away.
+    pub reclaims: Option<Reclaims>,
 }
 
 #[derive(Debug)]
@@ -52,6 +56,14 @@ struct Job {
     state: JobState,
     // When the next thing must be done to the current attempt: its timeout, or the kill after it was asked to end.
     deadline: Option<Millis>,
+    // When the host of the current attempt is taken.
+    reclaim: Option<Millis>,
+}
+
+impl Job {
+    fn new(submission: Arc<Submission>, part: Part, state: JobState) -> Self {
+        Self { submission, part, state, deadline: None, reclaim: None }
+    }
 }
 
 /// Queues, environments and jobs.
@@ -67,6 +79,7 @@ pub struct Scheduler {
     misfits: BTreeSet<JobKey>,
     dependents: HashMap<JobKey, Vec<JobKey>>,
     deadlines: BTreeSet<(Millis, JobKey)>,
+    reclaims: BTreeSet<(Millis, JobKey)>,
     active: BTreeSet<JobKey>,
     // Jobs whose dependencies have moved. A list and not recursion: a chain of jobs may be of any length.
     woken: VecDeque<JobKey>,
@@ -77,8 +90,8 @@ impl Scheduler {
     /// A scheduler without queues, environments and jobs.
     pub fn new(settings: Settings) -> Self {
         Self {
-            settings,
             host: settings.host.map(Pool::new),
+            settings,
             environments: BTreeMap::new(),
             queues: BTreeMap::new(),
             jobs: HashMap::new(),
@@ -86,6 +99,7 @@ impl Scheduler {
             misfits: BTreeSet::new(),
             dependents: HashMap::new(),
             deadlines: BTreeSet::new(),
+            reclaims: BTreeSet::new(),
             active: BTreeSet::new(),
             woken: VecDeque::new(),
             transitions: Vec::new(),
@@ -127,7 +141,7 @@ impl Scheduler {
 
     fn take_up(&mut self, key: JobKey, submission: Arc<Submission>, part: Part, state: JobState) {
         let status = state.status;
-        let job = Job { submission, part, state, deadline: None };
+        let job = Job::new(submission, part, state);
         let (submission, state) = (&job.submission, &job.state);
         if status.is_active() {
             self.active.insert(key);
@@ -180,7 +194,7 @@ impl Scheduler {
 
     /// When [`Event::Tick`] is due next.
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.deadlines.first().map(|(at, _)| *at)
+        [&self.deadlines, &self.reclaims].into_iter().filter_map(|due| Some(due.first()?.0)).min()
     }
 
     /// The transitions since the last call, in order.
@@ -213,9 +227,10 @@ impl Scheduler {
         while let Some(key) = self.woken.pop_front() {
             self.admit(now, key);
         }
+        self.pass_reclaims(now, &mut effects);
         self.pass_deadlines(now, &mut effects);
         if self.settings.dispatch {
-            self.place(&mut effects);
+            self.place(now, &mut effects);
         }
         effects
     }
@@ -235,7 +250,7 @@ impl Scheduler {
     }
 
     fn add(&mut self, now: Millis, key: JobKey, submission: &Arc<Submission>, part: Part) {
-        let job = Job { submission: Arc::clone(submission), part, state: JobState::new(now), deadline: None };
+        let job = Job::new(Arc::clone(submission), part, JobState::new(now));
         self.depend(key, &job);
         self.jobs.insert(key, job);
         self.transitions.push(Transition { job: key, status: Status::Submitted });
@@ -291,14 +306,18 @@ impl Scheduler {
 
     fn ended(&mut self, now: Millis, key: JobKey, end: End) {
         self.set_deadline(key, None);
+        self.set_reclaim(key, None);
         let Some(job) = self.jobs.get_mut(&key) else { return };
         let state = &mut job.state;
-        let end = match &state.ending {
+        let ending = state.ending.take();
+        let asked = matches!(ending, Some(Ending::TimedOut | Ending::Terminated(_)));
+        let end = match ending {
             None => end,
             Some(Ending::TimedOut) => End { status_reason: TIMED_OUT.to_owned(), ..end },
-            Some(Ending::Terminated(why)) => End { status_reason: why.clone(), ..end },
+            Some(Ending::Terminated(why)) => End { status_reason: why, ..end },
+            // Whatever it was about to say, no host was left to pass it on.
+            Some(Ending::HostLost(why)) => End { exit_code: None, reason: None, status_reason: why },
         };
-        let asked = state.ending.take().is_some();
         let succeeded = end.exit_code == Some(0) && !asked;
         let left = state.attempt() < job.submission.attempts;
         let again = !succeeded && !asked && left && decide(&job.submission.rules, &end) == Action::Retry;

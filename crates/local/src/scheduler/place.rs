@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use super::{Capacity, Effect, JobKey, Scheduler, Status, TOO_LARGE, Transition};
+use super::{Capacity, Effect, JobKey, Millis, Scheduler, Status, TOO_LARGE, Transition};
 
 enum Room {
     // In this environment, now.
@@ -61,7 +61,7 @@ impl Scheduler {
 
     // Strictly in order: a job that must wait for an environment keeps later and lesser jobs out of it, or a
     // stream of small jobs would starve a large one.
-    pub(super) fn place(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn place(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         let mut order: Vec<(Reverse<i32>, String)> =
             self.queues.iter().map(|(name, queue)| (Reverse(queue.priority), name.clone())).collect();
         order.sort();
@@ -74,7 +74,7 @@ impl Scheduler {
                 let Some(key) = next.copied() else { break };
                 after = Bound::Excluded(key);
                 match self.room(&queue, key, &blocked) {
-                    Room::Now(environment) => effects.push(self.begin(&queue, key, &environment)),
+                    Room::Now(environment) => effects.push(self.begin(now, &queue, key, &environment)),
                     Room::Later(environments) => blocked.extend(environments),
                     Room::HostFull => return,
                 }
@@ -105,7 +105,7 @@ impl Scheduler {
         Room::Later(later)
     }
 
-    fn begin(&mut self, queue: &str, key: JobKey, environment: &str) -> Effect {
+    fn begin(&mut self, now: Millis, queue: &str, key: JobKey, environment: &str) -> Effect {
         if let Some(waiting) = self.runnable.get_mut(queue) {
             waiting.remove(&key);
         }
@@ -118,6 +118,7 @@ impl Scheduler {
             let demand = job.submission.demand;
             self.take(environment, demand);
         }
+        self.expect_reclaim(now, key);
         self.enter(key, Status::Starting);
         Effect::Start(key, attempt)
     }

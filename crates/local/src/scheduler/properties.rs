@@ -40,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..20_usize).prop_map(Step::Terminate),
         1 => Just(Step::LoseHost),
         2 => (1..60_i64).prop_map(Step::Wait),
+        1 => (1..4_000_i64).prop_map(Step::Wait),
     ]
 }
 
@@ -66,8 +67,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        // So many that their mean time is 2 seconds.
+        let reclaims = Reclaims::new(1.0 - 1e-13, 1).map(|reclaims| reclaims.only_on(["a".to_owned()]));
         let host = Some(Capacity { milli_vcpus: 3_000, memory_mib: 1_500, gpus: 0 });
-        let mut scheduler = Scheduler::new(Settings { host, stop_grace: 10, dispatch: true });
+        let mut scheduler = Scheduler::new(Settings { host, stop_grace: 10, dispatch: true, reclaims });
         for (name, priority) in [("a", 1), ("b", 2)] {
             let total = Capacity { milli_vcpus: 2_000, memory_mib: 1_000, gpus: 0 };
             scheduler.put_environment(name, total, true);

@@ -8,7 +8,8 @@ fn capacity(milli_vcpus: u64, memory_mib: u64) -> Capacity {
 }
 
 fn scheduler() -> Scheduler {
-    let mut scheduler = Scheduler::new(Settings { host: None, stop_grace: GRACE, dispatch: true });
+    let mut scheduler =
+        Scheduler::new(Settings { host: None, stop_grace: GRACE, dispatch: true, reclaims: None });
     scheduler.put_environment("local", BIG, true);
     scheduler.put_queue("default", Queue { priority: 1, environments: vec!["local".to_owned()] });
     scheduler
@@ -93,7 +94,7 @@ fn a_job_that_fits_nowhere_waits_with_its_reason_and_holds_nobody_up() {
 
 #[test]
 fn the_queue_of_higher_priority_goes_first_and_environments_are_tried_in_order() {
-    let mut s = Scheduler::new(Settings { host: None, stop_grace: GRACE, dispatch: false });
+    let mut s = Scheduler::new(Settings { host: None, stop_grace: GRACE, dispatch: false, reclaims: None });
     s.put_environment("first", capacity(1_000, 500), true);
     s.put_environment("second", capacity(1_000, 500), true);
     let both = vec!["first".to_owned(), "second".to_owned()];
@@ -110,8 +111,12 @@ fn the_queue_of_higher_priority_goes_first_and_environments_are_tried_in_order()
 
 #[test]
 fn environments_share_the_host() {
-    let mut s =
-        Scheduler::new(Settings { host: Some(capacity(2_000, 1_000)), stop_grace: GRACE, dispatch: true });
+    let mut s = Scheduler::new(Settings {
+        host: Some(capacity(2_000, 1_000)),
+        stop_grace: GRACE,
+        dispatch: true,
+        reclaims: None,
+    });
     for name in ["a", "b"] {
         s.put_environment(name, capacity(256_000, 900_000), true);
         s.put_queue(name, Queue { priority: 1, environments: vec![name.to_owned()] });
@@ -255,4 +260,96 @@ fn a_restored_job_goes_on_where_it_was() {
     let effects = s.apply(9, Event::HostLost("gone".to_owned()));
     assert_eq!(effects, [Effect::Start(JobKey(2), 1), Effect::Start(JobKey(3), 1)]);
     assert_eq!(state(&s, 1).status, Status::Failed);
+}
+
+fn with_reclaims(reclaims: Reclaims) -> Scheduler {
+    let mut s =
+        Scheduler::new(Settings { host: None, stop_grace: GRACE, dispatch: true, reclaims: Some(reclaims) });
+    s.put_environment("local", BIG, true);
+    for name in ["default", "kept"] {
+        s.put_queue(name, Queue { priority: 1, environments: vec!["local".to_owned()] });
+    }
+    s
+}
+
+// The time of the next reclaim, and nothing else is due.
+fn due(s: &Scheduler) -> Millis {
+    s.next_deadline().unwrap()
+}
+
+#[test]
+fn a_taken_host_ends_its_attempt_by_the_rules_once_the_process_is_gone() {
+    let mut s = with_reclaims(Reclaims::new(0.5, 1).unwrap());
+    let _ = submit(&mut s, 1, Submission { attempts: 2, ..job(900) });
+    let _ = submit(&mut s, 2, job(900));
+    let taken = due(&s);
+    let _ = s.apply(taken - 1, Event::Started(JobKey(1), 1));
+    assert_eq!(s.apply(taken - 1, Event::Tick), []);
+    assert_eq!(s.apply(taken, Event::Tick), [Effect::Kill(JobKey(1), 1)], "at once, without a warning");
+    assert_eq!(s.next_deadline(), None);
+    assert_eq!(s.environment("local").unwrap().pool.used, capacity(1_000, 900), "it still holds its memory");
+
+    // It was just about to succeed.
+    let effects = s.apply(taken + 1, Event::Ended(JobKey(1), 1, exit(0)));
+    assert_eq!(effects, [Effect::Start(JobKey(1), 2)], "an earlier job goes first");
+    let end = &state(&s, 1).attempts[0].end;
+    assert_eq!((end.exit_code, &end.reason), (None, &None));
+    let instance = end.status_reason.strip_prefix("Host EC2 (instance i-").unwrap();
+    assert_eq!(instance.strip_suffix(") terminated.").unwrap().len(), 17);
+
+    let before = state(&s, 1).clone();
+    let _ = s.apply(taken + 2, Event::Started(JobKey(1), 1));
+    let _ = s.apply(taken + 2, Event::Ended(JobKey(1), 1, exit(0)));
+    assert_eq!(*state(&s, 1), before, "late news of the attempt that was killed change nothing");
+
+    let again = due(&s);
+    assert!(again > taken);
+    assert_eq!(s.apply(again, Event::Tick), [Effect::Kill(JobKey(1), 2)], "while it is STARTING as well");
+    assert_eq!(s.apply(again, Event::Ended(JobKey(1), 2, exit(137))), [Effect::Start(JobKey(2), 1)]);
+    assert_eq!(state(&s, 1).status, Status::Failed, "two attempts were all that it had");
+}
+
+#[test]
+fn an_attempt_that_ends_in_time_keeps_its_host() {
+    let mut s = with_reclaims(Reclaims::new(0.5, 1).unwrap());
+    let _ = submit(&mut s, 1, job(100));
+    let taken = due(&s);
+    let _ = s.apply(taken - 1, Event::Ended(JobKey(1), 1, exit(0)));
+    assert_eq!(state(&s, 1).status, Status::Succeeded);
+    assert_eq!(s.next_deadline(), None);
+    assert_eq!(s.apply(taken, Event::Tick), []);
+}
+
+#[test]
+fn hosts_are_taken_only_on_the_queues_that_were_named() {
+    let mut s = with_reclaims(Reclaims::new(1.0, 1).unwrap().only_on(["default".to_owned()]));
+    let _ = submit(&mut s, 1, Submission { queue: "kept".to_owned(), ..job(100) });
+    assert_eq!(s.next_deadline(), None);
+    let _ = submit(&mut s, 2, job(100));
+    assert_eq!(s.next_deadline(), Some(0));
+}
+
+#[test]
+fn a_taken_host_neither_undoes_nor_delays_another_end() {
+    let mut s = with_reclaims(Reclaims::new(0.5, 1).unwrap());
+    let terminated = |key| Event::Terminated(JobKey(key), "enough".to_owned());
+    let _ = submit(&mut s, 1, Submission { attempts: 5, ..job(600) });
+    let taken = due(&s);
+    // Asked to end, and the host goes before it has.
+    assert_eq!(s.apply(taken - 1, terminated(1)), [Effect::Ask(JobKey(1), 1)]);
+    assert_eq!(s.apply(taken, Event::Tick), [Effect::Kill(JobKey(1), 1)]);
+    assert_eq!(s.next_deadline(), None);
+    let _ = s.apply(taken, Event::Ended(JobKey(1), 1, exit(137)));
+
+    // The host goes, and it is asked to end before that was told.
+    let _ = submit(&mut s, 2, Submission { attempts: 5, ..job(600) });
+    let taken = due(&s);
+    assert_eq!(s.apply(taken, Event::Tick), [Effect::Kill(JobKey(2), 1)]);
+    assert_eq!(s.apply(taken, terminated(2)), []);
+    let _ = s.apply(taken, Event::Ended(JobKey(2), 1, exit(137)));
+    for key in [1, 2] {
+        assert_eq!(state(&s, key).status, Status::Failed);
+        assert_eq!(state(&s, key).attempts.len(), 1, "what was terminated is not retried");
+        assert_eq!(state(&s, key).status_reason.as_deref(), Some("enough"));
+    }
 }

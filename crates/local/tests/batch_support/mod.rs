@@ -32,6 +32,7 @@ pub fn config(dir: &Path) -> BatchConfig {
         limit: LimitMeans::Auto,
         record: None,
         second: Duration::from_secs(1),
+        reclaims: None,
     }
 }
 

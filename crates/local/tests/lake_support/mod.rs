@@ -160,6 +160,7 @@ pub fn config(home: &Path) -> LocalConfig {
         record: None,
         runner: Runner::Process,
         limit: LimitMeans::Auto,
+        reclaims: None,
     }
 }
 

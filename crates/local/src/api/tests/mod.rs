@@ -19,7 +19,9 @@ struct Api {
 fn open(dir: &std::path::Path) -> Engine {
     let names = Names { region: "eu-west-1".to_owned(), account: "000000000000".to_owned() };
     let machine = Capacity { milli_vcpus: 2_000, memory_mib: 1_000, gpus: 0 };
-    Engine::open(&dir.join("jobs.jsonl"), EngineConfig { names, machine, second: 1_000 }).unwrap().0
+    Engine::open(&dir.join("jobs.jsonl"), EngineConfig { names, machine, second: 1_000, reclaims: None })
+        .unwrap()
+        .0
 }
 
 impl Api {

@@ -3,7 +3,8 @@ use super::super::*;
 const ROOM: Capacity = Capacity { milli_vcpus: 3_000, memory_mib: 1_000, gpus: 0 };
 
 fn scheduler() -> Scheduler {
-    let mut scheduler = Scheduler::new(Settings { host: None, stop_grace: 10, dispatch: true });
+    let mut scheduler =
+        Scheduler::new(Settings { host: None, stop_grace: 10, dispatch: true, reclaims: None });
     scheduler.put_environment("local", ROOM, true);
     scheduler.put_queue("default", Queue { priority: 1, environments: vec!["local".to_owned()] });
     scheduler

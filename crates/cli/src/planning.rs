@@ -155,7 +155,7 @@ fn check_overrides(plan: &Plan) -> Result<(), Failure> {
             timeout_s: plan.job.timeout_s,
             fallback: false,
         };
-        let name = JobName::from_text("");
+        let name = JobName::longest();
         let length = Submission::of(plan, job, shape, name, String::new()).override_length();
         if length > MOST_OVERRIDES {
             let what = format!(

@@ -12,6 +12,7 @@ use crate::job::JobName;
 use crate::measure::Fingerprint;
 use crate::partition::{PartitionId, SliceId};
 use crate::plan::{PlanDigest, PlannedJob};
+use crate::result::JobResult;
 use crate::split::Cut;
 
 /// Where jobs run. Two backfills of one name in two clouds would not see each other's jobs, so it is part of
@@ -167,6 +168,12 @@ pub struct Ended {
     /// The most memory that its last attempt held at once, where somebody measured it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub peak_kib: Option<u64>,
+    /// What the job said of itself, as far as it is believed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub result: Option<JobResult>,
+    /// Why what the job said of itself is ignored, or a part of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub result_ignored: Option<String>,
     /// What the job itself said of having run out of memory, where its class rests on that.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sign: Option<String>,

@@ -30,7 +30,8 @@ pub enum FailureClass {
     App,
     /// It vanished from Batch past the time that Batch keeps jobs in sight.
     Lost,
-    /// It is recorded as SUCCEEDED, but its host was being taken from it: what handles SIGTERM may exit with 0 half-way.
+    /// It is recorded as SUCCEEDED, but its host was being taken from it, and what handles SIGTERM may exit with 0 half-way;
+    /// or it did not write the result that it promises.
     Suspect,
 }
 
@@ -62,7 +63,7 @@ impl fmt::Display for FailureClass {
             Self::Stuck => "stuck, ended by the queue",
             Self::App => "job failed",
             Self::Lost => "lost",
-            Self::Suspect => "succeeded while its host was taken",
+            Self::Suspect => "suspect success",
         })
     }
 }

@@ -53,6 +53,11 @@ impl JobName {
         &self.0
     }
 
+    /// A name as long as any.
+    pub fn longest() -> Self {
+        Self("x".repeat(128))
+    }
+
     /// A name as Batch or the journal tells it.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -146,6 +151,10 @@ pub struct Submission {
     pub retry: RetryStrategy,
 }
 
+/// The variables that every job gets beside those of the backfill: where its result may be written, and what it is to be
+/// of. See [`crate::result`].
+pub const OWN_VARIABLES: [&str; 2] = ["DAYFILL_RESULT", "DAYFILL_SLICE"];
+
 /// What varies from try to try of one planned job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
@@ -164,13 +173,17 @@ impl Submission {
     pub fn of(plan: &Plan, job: &PlannedJob, shape: Shape, name: JobName, definition: String) -> Self {
         let lookup = |field: &str| Some(value(plan, job, shape, field));
         let queue = plan.job.fallback_queue.as_ref().filter(|_| shape.fallback).unwrap_or(&plan.job.queue);
+        let mut environment: BTreeMap<String, String> =
+            plan.job.environment.iter().map(|(k, t)| (k.clone(), t.render(lookup))).collect();
+        let own = [plan.result(&name), job.slice.to_string()];
+        environment.extend(OWN_VARIABLES.map(str::to_owned).into_iter().zip(own));
         Self {
             name,
             queue: queue.clone(),
             definition,
             share_identifier: plan.job.share_identifier.clone(),
             command: plan.job.command.iter().map(|t| t.render(lookup)).collect(),
-            environment: plan.job.environment.iter().map(|(k, t)| (k.clone(), t.render(lookup))).collect(),
+            environment,
             memory_mib: shape.memory_mib,
             vcpus: plan.job.vcpus,
             timeout_s: shape.timeout_s,

@@ -20,6 +20,7 @@ pub mod partition;
 pub mod plan;
 pub mod rate;
 pub mod report;
+pub mod result;
 pub mod spec;
 pub mod split;
 pub mod spot;

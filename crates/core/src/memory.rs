@@ -38,7 +38,7 @@ mod tests;
 mod why;
 
 pub use model::{Model, Next, Request};
-pub use observation::{Observation, Peak};
+pub use observation::{Observation, Peak, is_believable};
 pub use pilots::pilots;
 pub use platform::Platform;
 pub(crate) use platform::fargate_pairs;

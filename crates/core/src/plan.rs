@@ -11,11 +11,14 @@ use uuid::Uuid;
 use crate::fact::Identity;
 use crate::failure::FailureClass;
 use crate::hex::hex;
+use crate::job::JobName;
 use crate::layout::Layout;
 use crate::measure::{Fingerprint, Strays};
 use crate::memory::{Model, Platform, Request};
 use crate::partition::{PartitionId, SliceId};
-use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, Reclaims, RetryPolicy};
+use crate::spec::{
+    Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, Reclaims, RetryPolicy, Success,
+};
 use crate::split::{Cut, Cuts, Means, Most};
 use crate::spot::LengthAdvice;
 use crate::template::Template;
@@ -290,6 +293,9 @@ pub struct JobTemplate {
     /// What a job is told to read.
     #[serde(skip_serializing_if = "Reads::is_default", default)]
     pub reads: Reads,
+    /// What makes a job a success.
+    #[serde(skip_serializing_if = "Success::is_default", default)]
+    pub success: Success,
     /// The command, with fields.
     pub command: Vec<Template>,
     /// Environment, with fields.
@@ -492,6 +498,11 @@ impl Plan {
     /// Where the manifest of a slice with these objects is.
     pub fn manifest(&self, fingerprint: Fingerprint) -> String {
         self.beside_journal(&format!("manifests/{fingerprint}.jsonl"))
+    }
+
+    /// Where the job of this name may say something of itself.
+    pub fn result(&self, job: &JobName) -> String {
+        self.beside_journal(&format!("results/{job}.json"))
     }
 
     /// What a job with this input is to ask for.

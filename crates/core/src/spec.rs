@@ -26,7 +26,7 @@ pub use self::parts::{
     SourceParts, SpecParts, SplitParts, WindowParts,
 };
 pub use self::policy::{
-    Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, Reclaims, RetryPolicy, StopAfter,
+    Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, Reclaims, RetryPolicy, StopAfter, Success,
 };
 pub use self::problem::{ProblemPart, SpecProblem};
 pub use self::source::{SourceSpec, SourceUri, State};

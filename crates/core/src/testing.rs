@@ -16,7 +16,7 @@ use crate::plan::{
     History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlanDigest, PlannedJob,
     PlannedSource, RunsOn, SCHEMA_VERSION,
 };
-use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Reads, RetryPolicy};
+use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Reads, RetryPolicy, Success};
 use crate::split::Cut;
 
 mod walk;
@@ -110,6 +110,7 @@ pub fn plan(jobs: Vec<PlannedJob>) -> Plan {
             timeout_s: Some(60),
             idempotent: Idempotent::Partition,
             reads: Reads::Prefix,
+            success: Success::Exit,
             command: Vec::new(),
             environment: BTreeMap::new(),
             out_of_memory: MemorySigns::default(),
@@ -164,6 +165,8 @@ pub fn ended(name: &JobName, outcome: Outcome, started: bool) -> Fact {
         reclaims: 0,
         reclaimed_ms: 0,
         peak_kib: None,
+        result: None,
+        result_ignored: None,
         sign: None,
         log_tail: Vec::new(),
         log_stream: None,

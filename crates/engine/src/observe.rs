@@ -10,14 +10,20 @@ use dayfill_core::failure::{FailureClass, JobEnd, classify, is_suspect, memory_s
 use dayfill_core::job::JobName;
 use dayfill_core::ledger::{Ledger, Try, TryState};
 use dayfill_core::partition::SliceId;
+use dayfill_core::result::{self, MOST_BYTES, Read};
+use dayfill_core::spec::Success;
+use futures::StreamExt;
 
 use crate::advance::Engine;
 use crate::book::BookError;
 use crate::event::Event;
-use crate::ports::{Bounds, ErrorKind, FoundJob, SeenJob, SeenState};
+use crate::ports::{Bounds, ErrorKind, FoundJob, PortError, SeenJob, SeenState};
 
 /// DescribeJobs takes at most so many ids.
 const IDS: usize = 100;
+
+/// Jobs whose logs and results are read at once.
+const AT_ONCE: usize = 16;
 
 /// Lines of a failed job's log that are searched for signs of memory: a stack trace may follow what tells.
 const SEARCHED_LINES: usize = 400;
@@ -74,12 +80,12 @@ impl Engine {
             let ids: Vec<String> = chunk.iter().filter_map(|a| a.job_id.clone()).collect();
             let seen = self.queue.describe(&ids).await?;
             let mut told = BTreeSet::new();
-            for job in seen {
-                // A job may be told twice, but it ends once.
-                if told.insert(job.job_id.clone()) {
-                    facts.extend(self.fact_of(job).await);
-                }
-            }
+            // A job may be told twice, but it ends once.
+            let once = seen.into_iter().filter(|job| told.insert(job.job_id.clone()));
+            // Logs and results are read meanwhile.
+            let read: Vec<_> = once.map(|job| self.fact_of(job)).collect();
+            let read: Vec<Option<Fact>> = futures::stream::iter(read).buffered(AT_ONCE).collect().await;
+            facts.extend(read.into_iter().flatten());
             absent.extend(chunk.iter().filter(|a| a.job_id.as_ref().is_some_and(|id| !told.contains(id))));
         }
         if !absent.is_empty() {
@@ -131,8 +137,21 @@ impl Engine {
             return Ok(None);
         }
         let found = self.queue.find(&asked.queue, &asked.prefix).await?;
-        let listed = found.iter().any(|f| Some(&f.job_id) == asked.job_id.as_ref());
-        Ok((!listed).then(|| Fact::Lost { name: asked.name.clone() }))
+        if found.iter().any(|f| Some(&f.job_id) == asked.job_id.as_ref()) {
+            return Ok(None);
+        }
+        let Some((slice, t)) = self.book.ledger().job(&asked.name) else { return Ok(None) };
+        let said = self.said(t).await?;
+        if !matches!(said, Some(Ok(_))) {
+            return Ok(Some(Fact::Lost { name: asked.name.clone() }));
+        }
+        // It is written at the end of the job, so the job came to its end.
+        let what = "vanished from AWS Batch, but its result is there".to_owned();
+        self.reporter.hear(Event::Note { slice: slice.clone(), what: what.clone() });
+        let mut ended = ended(asked.name.clone(), Outcome::Succeeded, &JobEnd::default(), None);
+        ended.reasons.insert(what);
+        note_result(&mut ended, said);
+        Ok(Some(Fact::Ended(Box::new(ended))))
     }
 
     /// When a slice ends of which an earlier try was taken for never arrived, it is looked for once more: should it
@@ -177,8 +196,20 @@ impl Engine {
                 self.failed(slice, t, seen.name, FailureClass::Suspect, &end, seen.log_stream).await
             }
             SeenState::Succeeded(end) => {
+                let said = self.said(t).await.ok()?;
+                let plan = self.book.plans().get(&t.intended.plan);
+                let promised = plan.is_some_and(|p| p.plan().job.success == Success::Result);
+                if promised && !matches!(said, Some(Ok(_))) {
+                    let why = said.and_then(Result::err).unwrap_or_else(|| "there is none".to_owned());
+                    let what = format!("SUCCEEDED without its result: {why}");
+                    self.reporter.hear(Event::Note { slice: slice.clone(), what: what.clone() });
+                    let class = FailureClass::Suspect;
+                    let fact = self.failed(slice, t, seen.name, class, &end, seen.log_stream).await?;
+                    return Some(with_reason(fact, what));
+                }
                 let mut ended = ended(seen.name, Outcome::Succeeded, &end, seen.log_stream);
                 ended.peak_kib = seen.peak_kib;
+                note_result(&mut ended, said);
                 let ran = ended.stopped_at.zip(ended.started_at).and_then(|(a, b)| (a - b).to_std().ok());
                 self.reporter.hear(Event::Succeeded { slice, ran });
                 Some(Fact::Ended(Box::new(ended)))
@@ -186,6 +217,16 @@ impl Engine {
             SeenState::Failed(end) => {
                 self.failed(slice, t, seen.name, classify(&end), &end, seen.log_stream).await
             }
+        }
+    }
+
+    /// What a job has said of itself: nothing, something, or something that is ignored. An error where that cannot be read
+    /// just now; then nothing is said of the job yet, and the next look sees it again.
+    async fn said(&self, t: &Try) -> Result<Option<Result<Read, String>>, PortError> {
+        match self.book.journal().result(t.intended.name.as_str(), MOST_BYTES + 1).await {
+            Ok(bytes) => Ok(bytes.map(|bytes| result::read(&bytes, &t.intended))),
+            Err(e) if is_passing(e.kind) => Err(e),
+            Err(e) => Ok(Some(Err(e.what))),
         }
     }
 
@@ -277,6 +318,29 @@ fn accepted(job: &FoundJob) -> Fact {
     Fact::Accepted { name: job.name.clone(), job_id: job.job_id.clone(), found: true }
 }
 
+fn with_reason(fact: Fact, why: String) -> Fact {
+    match fact {
+        Fact::Ended(mut ended) => {
+            ended.reasons.insert(why);
+            Fact::Ended(ended)
+        }
+        other => other,
+    }
+}
+
+/// Where nobody has measured the peak, it is what the job says.
+fn note_result(ended: &mut Ended, said: Option<Result<Read, String>>) {
+    match said {
+        None => {}
+        Some(Err(why)) => ended.result_ignored = Some(why),
+        Some(Ok(Read { result, ignored })) => {
+            ended.peak_kib = ended.peak_kib.or(result.peak_kib);
+            ended.result = Some(result);
+            ended.result_ignored = ignored;
+        }
+    }
+}
+
 fn ended(name: JobName, outcome: Outcome, end: &JobEnd, log_stream: Option<String>) -> Ended {
     let last = end.attempts.last();
     let failed = matches!(outcome, Outcome::Failed(_));
@@ -292,6 +356,8 @@ fn ended(name: JobName, outcome: Outcome, end: &JobEnd, log_stream: Option<Strin
         reclaims: reclaims(&end.attempts),
         reclaimed_ms: reclaimed(&end.attempts).num_milliseconds().try_into().unwrap_or_default(),
         peak_kib: None,
+        result: None,
+        result_ignored: None,
         sign: None,
         log_tail: Vec::new(),
         log_stream,

@@ -11,7 +11,7 @@ use dayfill_core::plan::{
     History, JobTemplate, Only, PassedOver, PinnedDefinition, Place, Plan, PlannedJob, PlannedSource, RunsOn,
     SCHEMA_VERSION,
 };
-use dayfill_core::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Reads, RetryPolicy};
+use dayfill_core::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Reads, RetryPolicy, Success};
 use uuid::Uuid;
 
 /// What the jobs run.
@@ -73,6 +73,7 @@ pub fn of(days: u32) -> Plan {
             timeout_s: Some(3600),
             idempotent: Idempotent::Partition,
             reads: Reads::Prefix,
+            success: Success::Exit,
             command: Vec::new(),
             environment: BTreeMap::new(),
             out_of_memory: MemorySigns::default(),

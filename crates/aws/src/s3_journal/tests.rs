@@ -220,3 +220,21 @@ async fn a_probe_can_be_removed() {
     assert_eq!(error.kind, ErrorKind::Denied);
     assert!(error.hint.unwrap().contains("s3:DeleteObject on arn:aws:s3:::state/probe/journal/"));
 }
+
+#[tokio::test]
+async fn manifests_are_kept_once_and_of_a_result_no_more_is_read_than_asked_for() {
+    let bucket = Bucket::default();
+    let own = bucket.clone();
+    let server = Server::start(move |_, r| own.answer(r)).await;
+    let journal = journal(&server).await;
+    journal.keep_manifest("abc", b"one\n").await.unwrap();
+    journal.keep_manifest("abc", b"one\n").await.unwrap();
+    assert_eq!(bucket.0.lock().unwrap()["dayfill/td-audit/manifests/abc.jsonl"], "one\n");
+    assert_eq!(journal.result("df-1", 10).await.unwrap(), None);
+    bucket.0.lock().unwrap().insert("dayfill/td-audit/results/df-1.json".to_owned(), "{}".to_owned());
+    assert_eq!(journal.result("df-1", 10).await.unwrap().as_deref(), Some(b"{}".as_slice()));
+    let asked = server.asked();
+    let ranges: Vec<_> =
+        asked.iter().filter(|r| r.line.contains("results/")).map(|r| r.header("range")).collect();
+    assert_eq!(ranges, [Some("bytes=0-9"), Some("bytes=0-9")]);
+}

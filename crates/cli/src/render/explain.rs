@@ -10,6 +10,7 @@ use dayfill_core::ledger::{SliceRecord, Try, TryState, Verdict};
 use dayfill_core::partition::SliceId;
 use dayfill_core::plan::Choice;
 use dayfill_core::report::View;
+use dayfill_core::result::JobResult;
 use dayfill_core::split::Cut;
 use dayfill_core::units;
 use serde_json::json;
@@ -67,7 +68,8 @@ fn try_json(t: &Try) -> serde_json::Value {
         "started_at": ended.and_then(|e| e.started_at), "stopped_at": ended.and_then(|e| e.stopped_at),
         "attempts": ended.map(|e| e.attempts), "reclaims": ended.map(|e| e.reclaims),
         "log_tail": ended.map(|e| &e.log_tail), "memory_why": t.intended.memory_why,
-        "peak_kib": ended.and_then(|e| e.peak_kib), "sign": ended.and_then(|e| e.sign.as_ref()),
+        "peak_kib": ended.and_then(|e| e.peak_kib), "result": ended.and_then(|e| e.result.as_ref()),
+        "result_ignored": ended.and_then(|e| e.result_ignored.as_ref()), "sign": ended.and_then(|e| e.sign.as_ref()),
     })
 }
 
@@ -144,6 +146,12 @@ fn one_try(t: &Try) -> String {
         let _ =
             writeln!(out, "    ran {} to {} ({ran}), {attempts}{lost}{peak}", time(started), time(stopped));
     }
+    if let Some(result) = &ended.result {
+        let _ = writeln!(out, "    the job says: {}", escape::terminal(&said(result)));
+    }
+    if let Some(why) = &ended.result_ignored {
+        let _ = writeln!(out, "    ignored of what the job says: {}", escape::terminal(why));
+    }
     if let Some(sign) = &ended.sign {
         let _ = writeln!(out, "    the job says: {}", escape::terminal(sign));
     }
@@ -157,6 +165,15 @@ fn one_try(t: &Try) -> String {
         }
     }
     out
+}
+
+/// What a job said of itself, in a line.
+fn said(result: &JobResult) -> String {
+    let rows =
+        [(result.rows_read, "read"), (result.rows_written, "written"), (result.rows_rejected, "rejected")];
+    let rows = rows.into_iter().filter_map(|(n, what)| Some(format!("{} {what}", count(n?, "row"))));
+    let all: Vec<String> = rows.chain(result.note.clone()).collect();
+    if all.is_empty() { "nothing of its rows".to_owned() } else { all.join(", ") }
 }
 
 fn time(at: DateTime<Utc>) -> String {

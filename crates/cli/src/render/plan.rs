@@ -256,7 +256,7 @@ pub fn jobs(plan: &Plan, format: Format) -> Result<(), Failure> {
             timeout_s: plan.job.timeout_s,
             fallback: false,
         };
-        Submission::of(plan, job, shape, JobName::from_text(""), revision.clone())
+        Submission::of(plan, job, shape, JobName::from_text("(job name)"), revision.clone())
     };
     if format == Format::Json {
         let all: Vec<serde_json::Value> = plan.jobs.iter().map(|job| {

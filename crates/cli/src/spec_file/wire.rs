@@ -13,7 +13,7 @@ const ROOT: [&str; 13] = [
     "local", "state",
 ];
 const SOURCE: [&str; 7] = ["uri", "layout", "zone", "include", "exclude", "dimensions", "settle"];
-const JOB: [&str; 12] = [
+const JOB: [&str; 13] = [
     "definition",
     "queue",
     "fallback_queue",
@@ -23,6 +23,7 @@ const JOB: [&str; 12] = [
     "timeout",
     "idempotent",
     "reads",
+    "success",
     "command",
     "environment",
     "out_of_memory",
@@ -111,6 +112,7 @@ fn job(fields: &Fields<'_>, findings: &mut Findings) -> JobParts {
         timeout: fields.text("timeout", findings),
         idempotent: fields.text("idempotent", findings),
         reads: fields.text("reads", findings),
+        success: fields.text("success", findings),
         command: fields.texts("command", findings),
         environment,
         out_of_memory: fields.section("out_of_memory", &["exit_codes", "log"], findings).map(|fields| {

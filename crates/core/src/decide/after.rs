@@ -97,7 +97,9 @@ impl After<'_> {
             FailureClass::App if times as u32 <= retry.app => self.again(same),
             FailureClass::App => give_up(format!("the job failed {times} times (retry.app: {})", retry.app)),
             FailureClass::Lost => give_up("vanished from AWS Batch twice".to_owned()),
-            FailureClass::Suspect => give_up("cut short twice, and recorded as a success".to_owned()),
+            FailureClass::Suspect => {
+                give_up("recorded as a success twice, and in doubt both times".to_owned())
+            }
             FailureClass::Stuck => give_up("the queue ended it because it could not be placed".to_owned()),
             FailureClass::Ended => give_up("somebody else ended it".to_owned()),
         }

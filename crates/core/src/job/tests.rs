@@ -78,7 +78,10 @@ fn every_field_is_rendered() {
         values.keys().map(|f| (f.to_uppercase(), template(&format!("<{{{f}}}>")))).collect();
     plan.job.command = vec![template("load"), template("s3://{bucket}/{prefix}"), template("{{literal}}")];
     let submission = submission(&plan, SHAPE);
-    let expected = values.iter().map(|(f, v)| (f.to_uppercase(), format!("<{v}>"))).collect();
+    let mut expected: BTreeMap<String, String> =
+        values.iter().map(|(f, v)| (f.to_uppercase(), format!("<{v}>"))).collect();
+    expected.insert("DAYFILL_RESULT".to_owned(), "s3://example-state/x/sample/results/df-x.json".to_owned());
+    expected.insert("DAYFILL_SLICE".to_owned(), "condor/2018-10-04/05".to_owned());
     assert_eq!(submission.environment, expected);
     assert_eq!(submission.command, ["load", "s3://example-logs/condor/2018/10/04/", "{literal}"]);
 }

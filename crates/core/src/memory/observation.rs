@@ -8,6 +8,12 @@ const MOST: f64 = 1.1;
 /// true peak is, a thousand times it and a thousandth of it fall outside.
 const LEAST: f64 = MOST / 1000.0;
 
+/// Whether a job that had `asked_mib` may have held `peak_mib` at once.
+pub fn is_believable(peak_mib: f64, asked_mib: u64) -> bool {
+    let asked = asked_mib as f64;
+    peak_mib >= LEAST * asked && peak_mib <= MOST * asked && peak_mib > 0.0
+}
+
 /// What is known of the most memory that a job held at once.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -69,9 +75,8 @@ impl Observation {
     /// The same, with a peak or a time that cannot be set aside.
     #[must_use]
     pub fn believed(mut self) -> Self {
-        let asked = self.asked_mib as f64;
         if let Peak::Exact(peak) = self.peak
-            && !(peak >= LEAST * asked && peak <= MOST * asked && peak > 0.0)
+            && !is_believable(peak, self.asked_mib)
         {
             self.peak = Peak::AtMost(self.asked_mib);
         }

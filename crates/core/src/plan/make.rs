@@ -250,6 +250,7 @@ fn assemble(
             timeout_s: job.timeout().map(|t| t.as_secs().try_into().unwrap_or(u32::MAX)),
             idempotent: job.idempotent(),
             reads: job.reads(),
+            success: job.success(),
             command: job.command().unwrap_or_default().to_vec(),
             environment: job.environment().clone(),
             out_of_memory: job.out_of_memory().clone(),

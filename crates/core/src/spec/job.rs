@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::EngineKind;
 use super::names::{holds_access_key, is_batch_name, looks_like_credential};
 use super::parts::{JobParts, MemoryParts, MemorySignsParts};
-use super::policy::{Idempotent, MemoryBounds, MemorySigns, Reads};
+use super::policy::{Idempotent, MemoryBounds, MemorySigns, Reads, Success};
 use super::problem::{ProblemPart, Problems};
 use super::source::read_regex;
+use crate::job::OWN_VARIABLES;
 use crate::layout::Layout;
 use crate::template::Template;
 use crate::units::{self, MIB};
@@ -53,6 +54,7 @@ pub struct JobSpec {
     timeout: Option<Duration>,
     idempotent: Idempotent,
     reads: Reads,
+    success: Success,
     command: Option<Vec<Template>>,
     environment: BTreeMap<String, Template>,
     out_of_memory: MemorySigns,
@@ -104,6 +106,11 @@ impl JobSpec {
         self.reads
     }
 
+    /// What makes a job a success.
+    pub fn success(&self) -> Success {
+        self.success
+    }
+
     /// The command, word by word; that of the definition if left out.
     pub fn command(&self) -> Option<&[Template]> {
         self.command.as_deref()
@@ -153,6 +160,7 @@ pub(super) fn read(
         .required("job.idempotent", parts.idempotent, IDEMPOTENT_HELP)
         .and_then(|name| read_idempotent(&name, problems));
     let reads = parts.reads.map_or(Some(Reads::default()), |name| read_reads(&name, problems));
+    let success = parts.success.map_or(Some(Success::default()), |name| read_success(&name, problems));
     let command = parts.command.map(|words| read_command(words, layout, problems));
     let environment = read_environment(parts.environment, layout, problems);
     let templates: Vec<&Template> = command.iter().flatten().chain(environment.values()).collect();
@@ -169,6 +177,7 @@ pub(super) fn read(
         timeout: timeout.flatten(),
         idempotent: idempotent?,
         reads: reads?,
+        success: success?,
         command,
         environment,
         out_of_memory,
@@ -180,6 +189,15 @@ fn read_reads(name: &str, problems: &mut Problems) -> Option<Reads> {
     if kind.is_none() {
         let help = "write `prefix`, for all keys that begin with {prefix}, or `manifest`, for those that the object {manifest} lists";
         problems.add("job.reads", format!("`{}` is not a way to read", name.escape_debug()), help);
+    }
+    kind
+}
+
+fn read_success(name: &str, problems: &mut Problems) -> Option<Success> {
+    let kind = Success::of(name);
+    if kind.is_none() {
+        let help = "write `exit`, for what Batch records as SUCCEEDED, or `result`, if the job must have written its result too";
+        problems.add("job.success", format!("`{}` is not what makes a success", name.escape_debug()), help);
     }
     kind
 }
@@ -425,6 +443,9 @@ fn check_variable(field: &str, name: &str, problems: &mut Problems) {
             message,
             "use letters, digits and _, and begin with a letter or _",
         );
+    } else if OWN_VARIABLES.contains(&name) {
+        let message = format!("{name} is set by dayfill itself");
+        problems.add_part(field, ProblemPart::Name, message, "leave it out, or choose another name");
     } else if name.starts_with("AWS_BATCH") {
         problems.add_part(
             field,

@@ -84,6 +84,8 @@ pub struct JobParts {
     pub idempotent: Option<String>,
     /// `prefix` or `manifest`.
     pub reads: Option<String>,
+    /// `exit` or `result`.
+    pub success: Option<String>,
     /// The command, word by word.
     pub command: Option<Vec<String>>,
     /// The environment, in the order it was written.

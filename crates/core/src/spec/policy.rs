@@ -178,6 +178,33 @@ impl Reads {
     }
 }
 
+/// What makes a job a success.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Success {
+    /// It is recorded as SUCCEEDED.
+    #[default]
+    Exit,
+    /// It is, and it has written a result of its slice.
+    Result,
+}
+
+impl Success {
+    /// It is what holds where nothing else was said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The kind of that name.
+    pub fn of(name: &str) -> Option<Self> {
+        match name {
+            "exit" => Some(Self::Exit),
+            "result" => Some(Self::Result),
+            _ => None,
+        }
+    }
+}
+
 /// What may be run again without doing harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

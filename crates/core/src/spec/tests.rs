@@ -265,6 +265,12 @@ fn one_thing_wrong_is_one_problem_with_a_remedy() {
         ("job.reads", "none is written", "reads: manifest", |_, _, _, j| {
             j.command = Some(vec!["run".to_owned(), "{manifest}".to_owned()]);
         }),
+        ("job.success", "`marker` is not what makes a success", "`result`", |_, _, _, j| {
+            j.success = Some("marker".to_owned());
+        }),
+        ("job.environment.DAYFILL_RESULT", "set by dayfill itself", "another name", |_, _, _, j| {
+            j.environment = vec![("DAYFILL_RESULT".to_owned(), String::new())];
+        }),
         ("job.reads", "`keys` is not a way to read", "`prefix`", |_, _, _, j| {
             j.reads = Some("keys".to_owned());
         }),

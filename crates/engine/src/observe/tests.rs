@@ -27,6 +27,8 @@ fn live(status: LiveStatus, reason: Option<&str>) -> SeenState {
     SeenState::Live { status, reason: reason.map(str::to_owned), reclaims: 0 }
 }
 
+mod results;
+
 mod seen {
     use super::*;
 

@@ -38,6 +38,7 @@ pub(crate) struct MemoryJournal {
     pub(crate) manifests: Mutex<BTreeMap<String, Vec<u8>>>,
     /// What jobs have written about themselves, by name.
     pub(crate) results: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub(crate) results_fail: Mutex<Option<ErrorKind>>,
     snapshot: Mutex<Option<Vec<u8>>>,
     refuses_snapshots: AtomicBool,
     snapshots_tried: AtomicU32,
@@ -57,6 +58,7 @@ impl MemoryJournal {
             plans: Mutex::default(),
             manifests: Mutex::default(),
             results: Mutex::default(),
+            results_fail: Mutex::default(),
             snapshot: Mutex::default(),
             refuses_snapshots: AtomicBool::new(false),
             snapshots_tried: AtomicU32::new(0),
@@ -211,6 +213,9 @@ impl Journal for MemoryJournal {
     }
 
     async fn result(&self, job: &str, most: u64) -> Result<Option<Vec<u8>>, PortError> {
+        if let Some(kind) = *lock(&self.results_fail) {
+            return Err(PortError::new(kind, "cannot read the result"));
+        }
         Ok(lock(&self.results).get(job).map(|bytes| bytes.iter().copied().take(most as usize).collect()))
     }
 

@@ -27,7 +27,7 @@ fn every_class() {
         (&[Ended], "128/60 give up: terminated stop"),
         (&[Stuck], "128/60 give up: stuck, ended by the queue"),
         (&[Suspect], "128/60 submit 128/60"),
-        (&[Suspect, Suspect], "128/60 128/60 give up: succeeded while its host was taken"),
+        (&[Suspect, Suspect], "128/60 128/60 give up: suspect success"),
         // Classes are counted each for itself.
         (&[App, OutOfMemory, TimedOut], "128/60 128/60 256/60 submit 256/120"),
         (&[OutOfMemory, HostLost], "128/60 256/60 submit 256/60"),

@@ -6,6 +6,7 @@ use crate::fact::{Ended, Fact, LiveStatus, Mark, Outcome, Split};
 use crate::failure::FailureClass;
 use crate::job::JobName;
 use crate::plan::PlannedJob;
+use crate::result::JobResult;
 use crate::split::Cut;
 use crate::testing::{Scene, Walk, at, ended, identity, intended, job, plan, slice, stamp};
 
@@ -96,6 +97,8 @@ fn every_fact() -> Vec<Fact> {
             reclaims: 1,
             reclaimed_ms: 45_000,
             peak_kib: Some(65_536),
+            result: Some(JobResult { rows_read: Some(7), ..JobResult::default() }),
+            result_ignored: Some(why("ignored")),
             sign: Some(why("heap")),
             log_tail: vec!["a line".to_owned()],
             log_stream: Some("load/default/1".to_owned()),

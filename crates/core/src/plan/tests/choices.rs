@@ -7,7 +7,7 @@ const SUBMIT: fn(SubmitReason) -> Choice = Choice::Submit;
 const SKIP: fn(SkipReason) -> Choice = Choice::Skip;
 
 /// A desk at which day 1 of the lake was told to have gone this way.
-fn after(tell: impl FnOnce(&mut Scene, &crate::job::JobName)) -> Desk {
+fn after(tell: impl FnOnce(&mut Scene, &JobName)) -> Desk {
     let mut scene = Scene::of(plan(vec![job(1, 1, 0)]));
     let name = scene.submit_one().name;
     tell(&mut scene, &name);

@@ -29,3 +29,8 @@ bench-submit seconds="60":
 # process, bytes, objects (may be empty), peak_mib, minutes.
 bench-memory *files:
     cargo run --release -q -p dayfill-core --example bench_memory -- {{files}}
+
+# What memory costs over four lakes, by dayfill and by plain doubling beside it: real processes, real kills. It takes
+# five minutes, and up to 4 GiB of memory.
+bench-lakes:
+    cargo run --release -p dayfill-tests --example bench_lakes

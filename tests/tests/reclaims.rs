@@ -1,4 +1,4 @@
-//! Hosts that are taken away while jobs run, as Spot takes them: real processes, real kills, and fates that the seed decides.
+//! Hosts that are taken away while jobs run, as Spot takes them: real processes, real kills, and a seed that decides.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
@@ -64,8 +64,8 @@ fn all_days_are_done_and_none_twice(percent: &str, seed: u64) -> usize {
     lost
 }
 
-// With these seeds, whatever host is taken within sixteen seconds is taken between the third and the thirteenth: however
-// slow a machine is, these are lost.
+// With these seeds, whatever host is taken within sixteen seconds is taken between the third and the thirteenth:
+// however slow a machine is, these are lost.
 
 #[test]
 fn no_host_in_a_hundred_is_taken() {
@@ -83,8 +83,8 @@ fn thirty_hosts_in_a_hundred_are_taken_within_a_minute() {
     assert!(all_days_are_done_and_none_twice("30%", 17_412) >= 9);
 }
 
-/// Three days with a fallback queue for those whose host was taken once. With the seed 80287, of the first three jobs two
-/// lose their hosts within four seconds, and not again within the next minute.
+/// Three days with a fallback queue for those whose host was taken once. With the seed 80287, of the first three jobs
+/// two lose their hosts within four seconds, and not again within the next minute.
 fn three_days_with_a_fallback_queue() -> Sandbox {
     let (mut sandbox, _) = days(1);
     sandbox.spec["source"]["dimensions"] = json!({ "service": ["condor", "eagle", "falcon"] });

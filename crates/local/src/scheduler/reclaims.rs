@@ -9,8 +9,8 @@ use crate::names;
 
 const MINUTE: f64 = 60_000.0;
 
-/// How often hosts are taken away, as Spot capacity is. Every attempt of a job has a host of its own. When that is taken is
-/// drawn from the seed, the job's number and the attempt's: with equal seeds, the same jobs lose the same hosts.
+/// How often hosts are taken away, as Spot capacity is. Every attempt of a job has a host of its own. When that is taken
+/// is drawn from the seed, the job's number and the attempt's: with equal seeds, the same jobs lose the same hosts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reclaims {
     per_job_minute: f64,

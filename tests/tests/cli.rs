@@ -112,7 +112,10 @@ fn what_is_not_known_is_refused_with_how_to_write_it() {
     let sandbox = sandbox!();
     sandbox.fill(&["condor"], 3);
     for (args, texts) in [
-        (&["explain", "backfill.yaml", "condor"][..], &["is not a partition", "condor/2018-10-04"][..]),
+        (
+            &["explain", "backfill.yaml", "condor"][..],
+            &["is neither a partition nor a part of one", "condor/2018-10-04"][..],
+        ),
         (&["explain", "backfill.yaml", "eagle/2018-10-01"], &["nothing is known", "{service}/YYYY-MM-DD"]),
         (&["logs", "backfill.yaml", "condor/2018-10-01"], &["no job of condor/2018-10-01 was submitted"]),
         (&["plan", "backfill.yaml", "--only", "new"], &["neither a reason", "condor/2018-10-04"]),

@@ -117,3 +117,35 @@ fn where_nothing_may_run_twice_nothing_is_risked() {
     let facts = sandbox.facts();
     assert!(facts.of("intended").iter().all(|i| i["memory_mib"] == 192), "{:?}", facts.of("intended"));
 }
+
+#[test]
+fn what_fargate_does_not_sell_is_refused_by_the_plan() {
+    let mut sandbox = days(&[10_000; 3]);
+    let mut definition: Value = serde_json::from_str(&sandbox.read("job.yaml")).unwrap();
+    definition["platformCapabilities"] = json!(["FARGATE"]);
+    definition["containerProperties"]["executionRoleArn"] = json!("arn:aws:iam::000000000000:role/run");
+    sandbox.write("job.yaml", definition.to_string());
+    for (vcpus, memory, texts) in [
+        (3, json!({ "start": "8GiB", "max": "16GiB" }), ["no tasks of 3 vCPUs", "1, 2, 4, 8 or 16"]),
+        (
+            1,
+            json!({ "start": "64MiB", "max": "1GiB" }),
+            ["job.memory.max: Fargate has no task of 1 GiB", "from 2 GiB to 8 GiB"],
+        ),
+        (
+            2,
+            json!({ "start": "20GiB", "max": "30GiB" }),
+            ["job.memory.start: Fargate has no task of 20 GiB", "to 16 GiB"],
+        ),
+    ] {
+        sandbox.spec["job"]["vcpus"] = json!(vcpus);
+        sandbox.spec["job"]["memory"] = memory;
+        sandbox.save();
+        sandbox.run(&["plan", "backfill.yaml"]).ended(2).says(&texts);
+    }
+    sandbox.spec["job"]["vcpus"] = json!(1);
+    // What is between two pairs is rounded to what is sold.
+    sandbox.spec["job"]["memory"] = json!({ "start": "64MiB", "max": "5000MiB" });
+    sandbox.save();
+    sandbox.run(&["plan", "backfill.yaml"]).ended(0).prints(&["2 GiB a job"]);
+}

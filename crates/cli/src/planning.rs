@@ -5,8 +5,10 @@ use dayfill_aws::{JobDefinitions, Queues};
 use dayfill_core::doctor;
 use dayfill_core::fact::{Cloud, Identity};
 use dayfill_core::job::{JobName, Shape, Submission};
+use dayfill_core::memory::Platform;
 use dayfill_core::plan::{Inputs, Only, PinnedDefinition, Plan, make};
 use dayfill_core::spec::{Definition, Spec};
+use dayfill_core::units::show_mib;
 use dayfill_engine::book::Book;
 use dayfill_engine::divide::{Division, divide};
 use dayfill_engine::enumerate::enumerate;
@@ -37,6 +39,9 @@ pub async fn plan(
     check_identity(book.ledger(), &identity)?;
     check_share(spec, site).await?;
     let definition = pin(backfill, site).await?;
+    if definition.fargate {
+        check_fargate(spec)?;
+    }
     let source = site.source(&backfill.bucket);
     let now = now.trunc_subsecs(0);
     let ledger = book.ledger();
@@ -144,6 +149,24 @@ pub async fn resolve_definition(plan: &Plan, site: &Site) -> Result<String, Fail
         Some(same) => Ok(same.id()),
         None => Ok(definitions.register(content).await?),
     }
+}
+
+/// Fargate sells only some amounts of memory with so many vCPUs, and what it does not sell would wait for ever.
+fn check_fargate(spec: &Spec) -> Result<(), Failure> {
+    let (vcpus, memory) = (spec.job().vcpus(), spec.job().memory());
+    let Some((least, most)) = Platform::fargate(vcpus).range() else {
+        let what = format!("job.vcpus: Fargate has no tasks of {vcpus} vCPUs");
+        return Err(Failure::new(Exit::Usage, what).hint("write job.vcpus: 1, 2, 4, 8 or 16"));
+    };
+    let (field, mib) = match memory {
+        _ if memory.max_mib < least => ("max", memory.max_mib),
+        _ if memory.start_mib > most => ("start", memory.start_mib),
+        _ => return Ok(()),
+    };
+    let mib = show_mib(mib);
+    let what = format!("job.memory.{field}: Fargate has no task of {mib} with job.vcpus: {vcpus}");
+    let hint = format!("write from {} to {}, or other vCPUs", show_mib(least), show_mib(most));
+    Err(Failure::new(Exit::Usage, what).hint(hint))
 }
 
 fn check_overrides(plan: &Plan) -> Result<(), Failure> {

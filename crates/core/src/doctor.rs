@@ -1,5 +1,6 @@
 //! What `dayfill doctor` finds: checks with their outcome, and the decisions behind those that need no I/O.
 
+mod hosts;
 mod queue;
 mod room;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Whether a job of this size can be placed.
 
+use super::hosts::most_mib;
 use super::{Check, Environment};
 use crate::memory::{after_oom, fargate_pairs};
 use crate::spec::MemoryBounds;
@@ -68,6 +69,13 @@ pub fn memory(
     types.sort_unstable();
     types.dedup();
     let of = if types.is_empty() { "the hosts".to_owned() } else { types.join(", ") };
+    let known: Option<Vec<u64>> = types.iter().map(|name| most_mib(name)).collect();
+    if let Some(most) = known.and_then(|known| known.into_iter().max()).filter(|most| *most < bounds.max_mib)
+    {
+        let (wanted, most) = (show_mib(bounds.max_mib), show_mib(most));
+        let detail = format!("a job may come to ask for {wanted}, and no host of {of} has more than {most}");
+        return Check::failed(ID, detail, "lower job.memory.max, or add larger instance types");
+    }
     let detail = format!("{range}: how much memory one host of {of} has cannot be told from here");
     let most = show_mib(bounds.max_mib);
     let remedy = format!(

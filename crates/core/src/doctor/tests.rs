@@ -135,6 +135,16 @@ fn nobody_pretends_to_know_how_large_a_host_is() {
     let check = memory(2, bounds(2048, 30_720), &hosts, None);
     says(&check, Status::Warning, "one host of optimal has cannot be told");
     assert!(check.remedy.unwrap().contains("more than 30 GiB"));
+    // Where the names of all types tell it, it is known.
+    let of = |types: &[&str]| Environment {
+        instance_types: types.iter().map(ToString::to_string).collect(),
+        ..environment("SPOT", 64)
+    };
+    let small = memory(2, bounds(2048, 30_720), &[of(&["m5.large", "m5.xlarge"])], None);
+    says(&small, Status::Failed, "30 GiB, and no host of m5.large, m5.xlarge has more than 16 GiB");
+    for enough in [&["m5.large", "r5.xlarge"][..], &["m5.large", "optimal"]] {
+        says(&memory(2, bounds(2048, 30_720), &[of(enough)], None), Status::Warning, "cannot be told");
+    }
 }
 
 #[test]

@@ -33,6 +33,14 @@ impl Platform {
         Self::Fargate { milli_vcpus: vcpus.saturating_mul(1000) }
     }
 
+    /// The least and the most that can be had, MiB; nothing where there is no such task, or no bound.
+    pub fn range(self) -> Option<(u64, u64)> {
+        match self {
+            Self::Ec2 => None,
+            Self::Fargate { milli_vcpus } => fargate_pairs(milli_vcpus).map(|(least, most, _)| (least, most)),
+        }
+    }
+
     /// The least amount sold that is no less than `mib`; none where that is more than is sold with these vCPUs.
     pub fn round_up(self, mib: u64) -> Option<u64> {
         match self {

@@ -21,8 +21,8 @@ const GROWTH: u64 = 4;
 const SHORTEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// Batch counts seconds in 32 bits.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(i32::MAX as u64);
-/// Far more than any machine has, and safe to multiply.
-const MOST_MEMORY_MIB: u64 = 1 << 30;
+/// The largest host of EC2, u7inh-32tb.480xlarge, has 32 TiB ("Amazon EC2 instance types", memory optimized).
+const MOST_MEMORY_MIB: u64 = 32 << 20;
 const MOST_VCPUS: u64 = 1024;
 /// The queue of the local engine where none was named.
 const LOCAL_QUEUE: &str = "local";
@@ -256,7 +256,11 @@ pub(super) fn mebibytes(field: &str, text: &str, problems: &mut Problems) -> Opt
         return None;
     }
     if mib > MOST_MEMORY_MIB {
-        problems.add(field, format!("{text} is more than any machine has"), "write a size such as 4GiB");
+        problems.add(
+            field,
+            format!("{text} is more than any host has: the largest of EC2 has 32 TiB"),
+            "write a size such as 4GiB",
+        );
         return None;
     }
     Some(mib)

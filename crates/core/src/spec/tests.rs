@@ -246,7 +246,7 @@ fn one_thing_wrong_is_one_problem_with_a_remedy() {
         ("job.memory.max", "less than a job can have", "4MiB", |_, _, _, j| {
             j.memory = Some(MemoryParts { start: text("4MiB"), max: text("1KiB") });
         }),
-        ("job.memory.start", "more than any machine has", "4GiB", |_, _, _, j| {
+        ("job.memory.start", "more than any host has", "4GiB", |_, _, _, j| {
             j.memory = Some(MemoryParts { start: text("9999999TiB"), max: None });
         }),
         ("job.timeout", "a timeout of 30s is too short", "60s", |_, _, _, j| j.timeout = text("30s")),

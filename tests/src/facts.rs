@@ -45,6 +45,20 @@ impl Facts {
         successes
     }
 
+    /// The most jobs that were intended and had not come to an end at any time.
+    pub fn most_at_once(&self) -> usize {
+        let (mut now, mut most) = (0usize, 0);
+        for fact in &self.all {
+            match fact["fact"].as_str().unwrap() {
+                "intended" => now += 1,
+                "ended" | "lost" | "refused" | "withdrawn" | "never_arrived" => now -= 1,
+                _ => {}
+            }
+            most = most.max(now);
+        }
+        most
+    }
+
     /// How many attempts of all jobs ended because their host did.
     pub fn reclaims(&self) -> u64 {
         self.of("ended").iter().filter_map(|e| e["reclaims"].as_u64()).sum()

@@ -47,6 +47,39 @@ fn kill_until_done(sandbox: &Sandbox, random: &mut SplitMix64, kills: &mut u32) 
 }
 
 #[test]
+fn an_open_breaker_stays_open_whoever_is_killed() {
+    let mut random = SplitMix64::from_environment();
+    let mut sandbox = sandbox!();
+    sandbox.fill(&["condor", "eagle"], 8);
+    sandbox.spec["window"]["to"] = "2018-10-08".into();
+    sandbox.spec["limits"] = serde_json::json!({ "in_flight": 1, "stop_after": 3 });
+    sandbox.spec["retry"] = serde_json::json!({ "app": 0 });
+    sandbox.save();
+    sandbox.define("sleep 0.2; exit 7");
+    sandbox.run(&["plan", "backfill.yaml", "-o", "plan.json"]).ended(0);
+    sandbox.run(&["submit", "plan.json", "--yes"]).ended(0);
+    // Unlike `run` it does not plan anew, which would close the breaker.
+    let watch = ["watch", "backfill.yaml"];
+    for _ in 0..5 {
+        let (mut child, out, err) = sandbox.spawn(&watch);
+        thread::sleep(Duration::from_millis(random.below(LONGEST)));
+        if child.try_wait().unwrap().is_some() {
+            Sandbox::wait(&watch, (child, out, err)).ended(6);
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    sandbox.run(&watch).ended(6);
+    let facts = sandbox.facts();
+    assert_eq!((facts.of("gave_up").len(), facts.of("stopped").len()), (3, 1), "{:?}", facts.of("gave_up"));
+    let intended = facts.of("intended").len();
+    sandbox.run(&watch).ended(6);
+    sandbox.run(&["advance", "backfill.yaml"]).ended(6);
+    assert_eq!(sandbox.facts().of("intended").len(), intended, "nothing is sent any more");
+}
+
+#[test]
 fn killed_at_any_moment_it_finishes_and_loads_every_day_once() {
     let mut random = SplitMix64::from_environment();
     let (mut kills, mut hit) = (0, 0);
@@ -59,6 +92,8 @@ fn killed_at_any_moment_it_finishes_and_loads_every_day_once() {
         sandbox.outputs_are_right(&partitions);
         let facts = sandbox.facts();
         facts.each_succeeded_once(&partitions);
+        let in_flight = sandbox.spec["limits"]["in_flight"].as_u64().unwrap() as usize;
+        assert!(facts.most_at_once() <= in_flight, "{} at once, not {in_flight}", facts.most_at_once());
         hit += facts.reclaims();
         let segments = facts.segments;
         sandbox.run(&RUN).ended(0);

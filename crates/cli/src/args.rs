@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use dayfill_core::partition::{PartitionId, SliceId};
+use dayfill_core::partition::SliceId;
 use dayfill_core::plan::Only;
 use dayfill_core::spec::EngineKind;
 use dayfill_local::{LimitMeans, Runner};
@@ -254,9 +254,9 @@ pub struct LogsArgs {
 /// Which days: partitions by name, or a range, narrowed by dimensions.
 #[derive(Debug, Args)]
 pub struct Days {
-    /// These partitions, such as condor/2018-10-04,condor/2018-10-05.
+    /// These partitions, such as condor/2018-10-04,condor/2018-10-05; or parts of them, such as condor/2018-10-04/05.
     #[arg(long, value_name = "PARTITIONS", value_delimiter = ',', conflicts_with_all = ["from", "to", "dimension"])]
-    pub only: Vec<PartitionId>,
+    pub only: Vec<SliceId>,
     /// First day, inclusive.
     #[arg(long, value_name = "DAY", required_unless_present = "only")]
     pub from: Option<NaiveDate>,

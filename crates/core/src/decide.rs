@@ -117,8 +117,6 @@ pub enum Decision {
     Split {
         /// The plan that asks for it.
         plan: PlanDigest,
-        /// Which load.
-        load: u32,
         /// How small the parts must be.
         most: Most,
         /// In words.
@@ -264,13 +262,16 @@ fn brake(
     if ledger.stopped().is_some() {
         return;
     }
-    let giving_up = decisions.iter().filter(|(_, d)| matches!(d, Decision::GiveUp { .. })).count();
-    let given_up = ledger.given_up_since_adoption() + giving_up;
-    let jobs = adopted.plan.jobs.len();
+    let giving_up = decisions.iter().filter(|(_, d)| matches!(d, Decision::GiveUp { .. }));
+    let mut given_up = ledger.given_up_since_adoption();
+    let before = given_up.len();
+    given_up.extend(giving_up.map(|(slice, _)| slice.partition()));
+    let (given_up, is_more) = (given_up.len(), given_up.len() > before);
+    let days = adopted.plan.jobs.iter().map(|job| job.slice.partition()).collect::<BTreeSet<_>>().len();
     let bound = match adopted.plan.limits.stop_after {
         None => usize::MAX,
         Some(StopAfter::Count(count)) => count as usize,
-        Some(StopAfter::Percent(percent)) => ((jobs as f64 * percent / 100.0).ceil() as usize).max(1),
+        Some(StopAfter::Percent(percent)) => ((days as f64 * percent / 100.0).ceil() as usize).max(1),
     };
     let of_plan = |t: &&Try| t.intended.plan == adoption.digest;
     let failed_to_start = |r: &SliceRecord| {
@@ -278,8 +279,8 @@ fn brake(
     };
     let idle = ledger.slices().filter(|(_, r)| failed_to_start(r)).count();
     let any_started = ledger.slices().any(|(_, r)| r.tries.iter().filter(of_plan).any(Try::has_started));
-    let why = if giving_up > 0 && given_up >= bound {
-        format!("{given_up} of {jobs} days were given up, and limits.stop_after allows fewer")
+    let why = if is_more && given_up >= bound {
+        format!("{given_up} of {days} days were given up, and limits.stop_after allows fewer")
     } else if idle >= 3 && !any_started {
         format!("none of the first {idle} jobs started: look at the image, the command and the roles")
     } else {
@@ -365,7 +366,14 @@ fn first(
     let is_new = record.is_none_or(|r| r.tries.is_empty());
     let request = || adopted.plan.request(learned.model(), job.bytes, job.objects);
     let request = (is_new && !of_heavy && adopted.plan.reruns(&job.slice)).then(request);
-    let queue_why = fallback::reason(&[], &adopted.plan, learned.late.as_deref());
+    // A part goes on where the slice stood that it was cut from.
+    let day = SliceId::whole(job.slice.partition().clone());
+    let whole = learned.ledger.within(&day).filter(|(id, _)| **id != job.slice && job.slice.is_within(id));
+    let before: Vec<&Try> = whole
+        .flat_map(|(_, r)| &r.tries)
+        .filter(|t| t.intended.plan == adoption.digest && t.intended.load == job.load)
+        .collect();
+    let queue_why = fallback::reason(&before, &adopted.plan, learned.late.as_deref());
     let shape = Shape {
         r#try: record.map_or(1, |r| r.next_try(job.load)),
         memory_mib: request.map_or(job.memory_mib, |r| r.mib),

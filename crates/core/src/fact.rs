@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::failure::FailureClass;
 use crate::job::JobName;
 use crate::measure::Fingerprint;
-use crate::partition::{PartitionId, SliceId};
+use crate::partition::SliceId;
 use crate::plan::{PlanDigest, PlannedJob};
 use crate::result::JobResult;
 use crate::split::Cut;
@@ -335,10 +335,11 @@ pub enum Fact {
         /// In words.
         why: String,
     },
-    /// A person said what a partition is.
+    /// A person said what a partition is, or a part of one.
     Marked {
-        /// Which partition.
-        partition: PartitionId,
+        /// Which. A partition that was cut stands for all of its parts.
+        #[serde(rename = "partition")]
+        slice: SliceId,
         /// What it is.
         mark: Mark,
         /// Why, in the person's words.

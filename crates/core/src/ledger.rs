@@ -1,6 +1,6 @@
 //! The ledger: a fold over the facts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,7 @@ use uuid::Uuid;
 use crate::fact::{Ended, Fact, Identity, Intended, LiveStatus, Outcome};
 use crate::failure::FailureClass;
 use crate::job::JobName;
-use crate::measure::Fingerprint;
-use crate::partition::SliceId;
+use crate::partition::{PartitionId, SliceId};
 use crate::plan::PlanDigest;
 
 use self::slice::wait_kind;
@@ -234,8 +233,8 @@ impl Ledger {
             Fact::AskedPerson { slice, why } => {
                 self.record(slice).verdict = Some(Verdict::NeedsPerson { why, stamp });
             }
-            Fact::Marked { partition, mark, reason } => {
-                for slice in self.parts(&SliceId::whole(partition)) {
+            Fact::Marked { slice, mark, reason } => {
+                for slice in self.parts(&slice) {
                     self.record(slice).mark(mark, reason.clone(), stamp);
                 }
             }
@@ -257,6 +256,11 @@ impl Ledger {
         let name = intended.name.clone();
         let slice = intended.slice.clone();
         let record = self.record(slice.clone());
+        // Another plan, and another load, may be of other objects, and of a job that can be cut.
+        let last = record.tries.last().map(|t| (&t.intended.plan, t.intended.load));
+        if last != Some((&intended.plan, intended.load)) {
+            record.undivided = None;
+        }
         // A new try is the answer to whatever verdict stood before it.
         record.verdict = None;
         record.cancelled = None;
@@ -330,16 +334,11 @@ impl Ledger {
             .ok_or_else(|| FoldError::UnknownJob { segment: stamp.segment, name: name.clone() })
     }
 
-    /// Slices given up since the newest plan was adopted, for the circuit breaker.
-    pub fn given_up_since_adoption(&self) -> usize {
+    /// Days of which a slice was given up since the newest plan was adopted, for the circuit breaker.
+    pub fn given_up_since_adoption(&self) -> BTreeSet<&PartitionId> {
         let adopted = self.adopted().map_or(0, |a| a.stamp.segment);
-        let given_up = |r: &&SliceRecord| matches!(&r.verdict, Some(Verdict::GaveUp { stamp, .. }) if stamp.segment > adopted);
-        self.slices.values().filter(given_up).count()
-    }
-
-    /// The fingerprint that a slice had when it was last loaded by a job.
-    pub fn loaded_fingerprint(&self, slice: &SliceId) -> Option<Fingerprint> {
-        self.slice(slice)?.loaded.as_ref()?.fingerprint
+        let given_up = |r: &SliceRecord| matches!(&r.verdict, Some(Verdict::GaveUp { stamp, .. }) if stamp.segment > adopted);
+        self.slices.iter().filter(|(_, r)| given_up(r)).map(|(id, _)| id.partition()).collect()
     }
 
     /// The class of every failed try, for tables.

@@ -19,7 +19,7 @@ use crate::partition::{PartitionId, SliceId};
 use crate::spec::{
     Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, Reclaims, RetryPolicy, Success,
 };
-use crate::split::{Cut, Cuts, Means, Most};
+use crate::split::{Cut, Means, Most};
 use crate::spot::LengthAdvice;
 use crate::template::Template;
 
@@ -470,24 +470,13 @@ impl Plan {
         self.job.idempotent.reruns(slice)
     }
 
-    /// What its slices may be cut into. A job that reads a prefix reads no more than an hour only if it is told which one,
-    /// and if the keys of an hour have a prefix of their own.
+    /// What its slices may be cut into.
     pub fn means(&self) -> Means {
-        let by_manifest = self.job.reads == Reads::Manifest;
-        let templates = || self.job.command.iter().chain(self.job.environment.values());
-        let is_told = templates().any(|t| ["prefix", "hour", "slice"].iter().any(|field| t.names(field)));
-        let layout = Layout::parse(&self.identity.layout).ok();
-        let ends_prefix = |layout: &Layout| {
-            let known = layout.dimensions().iter().map(|name| (name.clone(), "x".to_owned())).collect();
-            layout.hour_prefix(&known, self.from, 0).is_some()
-        };
-        let hours = layout.is_some_and(|l| l.has_hour() && (by_manifest || (is_told && ends_prefix(&l))));
-        Means { hours, ranges: by_manifest }
-    }
-
-    /// The cuts that this plan makes.
-    pub fn cuts(&self) -> Cuts {
-        self.splits.iter().map(|s| (s.slice.clone(), s.cut.clone())).collect()
+        let told = self.job.command.iter().chain(self.job.environment.values());
+        match Layout::parse(&self.identity.layout) {
+            Ok(layout) => Means::of(&layout, self.job.reads, told),
+            Err(_) => Means { hours: false, ranges: false },
+        }
     }
 
     /// Where a file of this backfill is kept, beside its journal.
@@ -513,11 +502,6 @@ impl Plan {
     /// The jobs that go first and alone.
     pub fn pilot_jobs(&self) -> &[PlannedJob] {
         self.jobs.get(..self.pilots).unwrap_or_default()
-    }
-
-    /// The job that loads this slice.
-    pub fn job_for(&self, slice: &SliceId) -> Option<&PlannedJob> {
-        self.jobs.iter().find(|j| j.slice == *slice)
     }
 }
 

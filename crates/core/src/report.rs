@@ -95,6 +95,10 @@ pub struct Row {
     pub seconds: u64,
     /// Loads of which two jobs existed.
     pub doubled: u64,
+    /// Parts of the days that were cut.
+    pub parts: u64,
+    /// Those of them that are loaded.
+    pub parts_done: u64,
 }
 
 /// Failures of one class.
@@ -149,7 +153,9 @@ impl View<'_> {
     pub fn slices(&self, partition: &PartitionId) -> Vec<SliceId> {
         let mut slices = self.ledger.parts(&SliceId::whole(partition.clone()));
         // A part that had nothing when the day was cut may have something now.
-        slices.extend(self.plan.iter().flat_map(|p| p.parts(partition)).cloned());
+        let planned = self.plan.iter().flat_map(|p| p.parts(partition));
+        let is_cut = |slice: &&SliceId| self.ledger.slice(slice).is_some_and(|r| r.divided.is_some());
+        slices.extend(planned.filter(|slice| !is_cut(slice)).cloned());
         slices.sort_unstable();
         slices.dedup();
         let has_parts = slices.iter().any(SliceId::is_part);
@@ -159,8 +165,13 @@ impl View<'_> {
 
     /// What a partition is, as far as the ledger tells. It is done when all of its parts are.
     fn state(&self, partition: &PartitionId) -> Option<DayState> {
-        let states: Vec<DayState> =
-            self.slices(partition).iter().filter_map(|slice| self.state_of_slice(slice)).collect();
+        self.state_within(&SliceId::whole(partition.clone()))
+    }
+
+    /// What a slice is, together with all that it was cut into, as far as the ledger tells.
+    pub fn state_within(&self, slice: &SliceId) -> Option<DayState> {
+        let within = self.slices(slice.partition()).into_iter().filter(|s| s.is_within(slice));
+        let states: Vec<DayState> = within.filter_map(|s| self.state_of_slice(&s)).collect();
         let order = [
             DayState::NeedsPerson,
             DayState::Running,
@@ -182,9 +193,11 @@ impl View<'_> {
             Standing::Waiting => Some(DayState::Waiting),
             Standing::Failed => Some(DayState::Failed),
             Standing::NeedsPerson => Some(DayState::NeedsPerson),
-            Standing::New => {
-                self.plan.and_then(|p| p.job(slice)).filter(|_| slice.is_part()).map(|_| DayState::Planned)
-            }
+            // Of a whole day the plan tells.
+            Standing::New if !slice.is_part() => None,
+            Standing::New if self.plan.is_some_and(|p| p.job(slice).is_some()) => Some(DayState::Planned),
+            // It was to be loaded and never reached Batch, and nobody is about to send it.
+            Standing::New => Some(DayState::Failed),
         }
     }
 
@@ -235,8 +248,11 @@ impl View<'_> {
         } += 1;
         for slice in self.slices(partition) {
             let bytes = self.bytes(&slice);
+            let is_done = self.ledger.standing(&slice) == Standing::Done;
             row.bytes += bytes;
-            row.bytes_done += if self.ledger.standing(&slice) == Standing::Done { bytes } else { 0 };
+            row.bytes_done += if is_done { bytes } else { 0 };
+            row.parts += u64::from(slice.is_part());
+            row.parts_done += u64::from(slice.is_part() && is_done);
         }
         for (_, record) in self.ledger.within(&SliceId::whole(partition.clone())) {
             row.doubled += u64::from(record.doubled);

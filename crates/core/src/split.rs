@@ -8,9 +8,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use crate::layout::Layout;
 use crate::partition::SliceId;
+use crate::spec::Reads;
+use crate::template::Template;
 use crate::units;
 
 mod ranges;
@@ -92,6 +96,18 @@ pub struct Means {
     pub hours: bool,
     /// Into ranges of keys: a job reads the keys that it is told.
     pub ranges: bool,
+}
+
+impl Means {
+    /// What the slices of a backfill may be cut into, whose job is told this. One that reads a prefix reads no more than an
+    /// hour only if it is told which one, and if the keys of an hour have a prefix of their own.
+    pub fn of<'a>(layout: &Layout, reads: Reads, mut told: impl Iterator<Item = &'a Template>) -> Self {
+        let ranges = reads == Reads::Manifest;
+        let is_told = told.any(|t| ["prefix", "hour", "slice"].iter().any(|field| t.names(field)));
+        let known = layout.dimensions().iter().map(|name| (name.clone(), "x".to_owned())).collect();
+        let has_prefix = layout.hour_prefix(&known, NaiveDate::default(), 0).is_some();
+        Self { hours: layout.has_hour() && (ranges || (is_told && has_prefix)), ranges }
+    }
 }
 
 /// How small the parts must be. None is larger, unless it is a single object.

@@ -270,7 +270,7 @@ impl Scene {
         for (slice, decision) in self.decide() {
             facts.extend(match decision {
                 Decision::Wait | Decision::Submit(_) => None,
-                Decision::Split { plan, load, why, .. } => Some(self.split(slice, plan, load, why)),
+                Decision::Split { plan, why, .. } => Some(self.split(slice, plan, why)),
                 Decision::Terminate { job, why, moves_to } => {
                     let (_, t) = self.ledger.job(&job).unwrap();
                     t.ending.is_none().then_some(Fact::Ending { name: job, why, moves_to })
@@ -289,7 +289,7 @@ impl Scene {
     }
 
     /// Cuts a slice in two, as the engine does, unless it is down to one object.
-    fn split(&self, slice: SliceId, plan: PlanDigest, load: u32, why: String) -> Fact {
+    fn split(&self, slice: SliceId, plan: PlanDigest, why: String) -> Fact {
         let job = planned(&self.plans[&plan], &plan, &slice, self.ledger.slice(&slice)).unwrap();
         if job.objects < 2 {
             return Fact::NotSplit { slice, why: "it has a single object".to_owned() };
@@ -297,7 +297,6 @@ impl Scene {
         let cut = Cut::Ranges { starts: vec!["m".to_owned()] };
         let part = |part: SliceId| PlannedJob {
             slice: part,
-            load,
             tries_before: 0,
             objects: job.objects / 2,
             bytes: job.bytes / 2,
@@ -343,8 +342,7 @@ impl Scene {
     }
 
     pub fn mark(&mut self, of: u32, mark: Mark) {
-        let partition = slice(of).partition().clone();
-        self.tell(Fact::Marked { partition, mark, reason: "by hand".to_owned() });
+        self.tell(Fact::Marked { slice: slice(of), mark, reason: "by hand".to_owned() });
     }
 
     pub fn cancel(&mut self, of: u32) {

@@ -14,7 +14,7 @@ use dayfill_core::rate::Rate;
 use crate::book::{Book, BookError};
 use crate::divide::{ToCut, cut_slice};
 use crate::event::{Event, Reporter};
-use crate::ports::{Queue, Source};
+use crate::ports::{ErrorKind, Queue, Source};
 
 /// Half of the day for which finished jobs were seen to be kept at least (field reports; the guide says seven days).
 const LONGEST_GAP: TimeDelta = TimeDelta::hours(12);
@@ -125,8 +125,16 @@ impl Engine {
             let asked_mib =
                 record.and_then(|r| r.tries.last()).map_or(job.memory_mib, |t| t.intended.memory_mib);
             let to_cut = ToCut { slice: &slice, plan: adopted.plan(), job, most, why: &why, asked_mib };
-            let fact = cut_slice(&self.book, self.source.as_ref(), to_cut).await?;
-            cuts.insert(slice, fact);
+            match cut_slice(&self.book, self.source.as_ref(), to_cut).await {
+                Ok(fact) => {
+                    cuts.insert(slice, fact);
+                }
+                Err(error) if concerns_one(&error) => {
+                    let what = format!("{slice} is not cut yet: {error}; looking again");
+                    self.reporter.hear(Event::Warning { what });
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(cuts)
     }
@@ -171,6 +179,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// An error of one slice is no reason to leave all the others alone.
+pub(crate) fn concerns_one(error: &BookError) -> bool {
+    use ErrorKind::{Denied, Other, Throttled};
+    matches!(error, BookError::Port(e) if matches!(e.kind, Denied | Other | Throttled))
 }
 
 fn fact_of(

@@ -255,7 +255,8 @@ impl Book {
 
     /// Loads the adopted plans that live slices and the newest adoption refer to.
     async fn load_plans(&mut self) -> Result<(), BookError> {
-        let unsettled = self.ledger.slices().filter(|(_, r)| r.verdict.is_none());
+        let is_open = |r: &SliceRecord| r.divided.is_none() || r.live().next().is_some();
+        let unsettled = self.ledger.slices().filter(|(_, r)| r.verdict.is_none() && is_open(r));
         let plan_of = |r: &SliceRecord| match r.tries.last() {
             Some(t) => Some(t.intended.plan.clone()),
             // A part that is not begun yet.

@@ -1,5 +1,7 @@
 //! Slices into parts: their keys are listed anew, and cut where `core::split` says.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use dayfill_core::fact::{Fact, Split};
 use dayfill_core::keys::{KeyReader, Placed};
@@ -13,10 +15,10 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use crate::book::{Book, BookError};
-use crate::ports::{PageRequest, PortError, Source};
+use crate::ports::{ErrorKind, PageRequest, PortError, Source};
 
-/// Slices that are listed at once.
-const AT_ONCE: usize = 16;
+/// Slices that are listed at once: all the keys of each are held in memory.
+const AT_ONCE: usize = 4;
 
 /// An object of a slice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,18 +90,13 @@ fn manifest<'a>(found: impl IntoIterator<Item = &'a Found>) -> Vec<u8> {
 }
 
 /// The parts of a slice that was cut there, with their objects; those without any are left out.
-fn parts<'a>(cut: &Cut, slice: &SliceId, found: &'a [Found]) -> Vec<(SliceId, Vec<&'a Found>)> {
+fn parts<'a>(cut: &Cut, slice: &SliceId, found: &'a [Found]) -> BTreeMap<SliceId, Vec<&'a Found>> {
     let cuts = Cuts::from([(slice.clone(), cut.clone())]);
-    let of = |object: &Found| slice_of(&cuts, slice.clone(), &object.key, object.hour);
-    let mut parts: Vec<(SliceId, Vec<&Found>)> =
-        cut.parts(slice).into_iter().map(|part| (part, Vec::new())).collect();
+    let mut parts: BTreeMap<SliceId, Vec<&Found>> = BTreeMap::new();
     for object in found {
-        let part = of(object);
-        if let Some((_, own)) = parts.iter_mut().find(|(id, _)| *id == part) {
-            own.push(object);
-        }
+        let part = slice_of(&cuts, slice.clone(), &object.key, object.hour);
+        parts.entry(part).or_default().push(object);
     }
-    parts.retain(|(_, own)| !own.is_empty());
     parts
 }
 
@@ -185,7 +182,12 @@ pub(crate) async fn cut_slice(
     let Some(reader) = KeyReader::of_plan(plan) else {
         return Ok(not("its plan does not say how keys read".to_owned()));
     };
-    let found = objects(source, &reader, &book.ledger().cuts(), slice, &job.prefix).await?;
+    let found = objects(source, &reader, &book.ledger().cuts_of(slice.partition()), slice, &job.prefix).await;
+    let found = match found {
+        // It will be denied as long as nobody grants it.
+        Err(e) if e.kind == ErrorKind::Denied => return Ok(not(format!("it cannot be listed: {}", e.what))),
+        found => found?,
+    };
     let cut = match cut(slice, &sized(&found), plan.means(), most) {
         Ok(cut) => cut,
         Err(no) => return Ok(not(no.to_string())),
@@ -213,7 +215,9 @@ pub(crate) async fn list_for(
 ) -> Result<PlannedJob, BookError> {
     // The plan was made from texts that were read.
     let Some(reader) = KeyReader::of_plan(plan) else { return Ok(job.clone()) };
-    let found = objects(source, &reader, &book.ledger().cuts(), &job.slice, &job.prefix).await?;
+    let found =
+        objects(source, &reader, &book.ledger().cuts_of(job.slice.partition()), &job.slice, &job.prefix)
+            .await?;
     let measure = measure(&found);
     keep_manifest(book, &measure, &found).await?;
     let (objects, bytes, fingerprint) = (measure.objects, measure.bytes, measure.fingerprint);

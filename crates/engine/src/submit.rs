@@ -176,8 +176,11 @@ impl Engine {
         let mut listed = Listed::default();
         loop {
             let due = decide(book.ledger(), book.plans(), pace, clock.now());
-            let listing = listed.list(due, book, source.as_ref(), sender.room(BATCH));
-            sender.send_during(listing).await?;
+            let most = sender.room(BATCH);
+            let listing = listed.list(due, book, source.as_ref(), reporter.as_ref(), most);
+            if let Err(error) = sender.send_during(listing).await {
+                return Err(give_back(sender, book, error).await?);
+            }
             // Counted from before the intents are stored, so that the store's clock never gives less time than ours.
             let send_by = SendBy::starting_now(clock.clone(), queue.bounds().send_within);
             // Where nothing gets through, intent upon intent would only fill the journal: the next step tries again.
@@ -197,12 +200,8 @@ impl Engine {
             });
             let appended = sender.send_during(append).await;
             if let Err(error) = appended {
-                // What was intended before is sent all the same, and what becomes of it is worth another try.
                 sender.put_back(facts);
-                sender.finish().await;
-                let facts = sender.take_facts();
-                book.append(|ledger, _| still_news(ledger, &facts)).await?;
-                return Err(error);
+                return Err(give_back(sender, book, error).await?);
             }
             if batch.is_empty() {
                 if is_idle {
@@ -222,6 +221,18 @@ impl Engine {
     pub(crate) fn starting_rate(queue: &dyn Queue) -> Rate {
         Rate::new(STARTING_RATE, queue.bounds().submits_per_second)
     }
+}
+
+/// What was intended before an error is sent all the same, and what becomes of it is worth another try. Returns the error.
+async fn give_back(
+    mut sender: Sender<'_>,
+    book: &mut Book,
+    error: BookError,
+) -> Result<BookError, BookError> {
+    sender.finish().await;
+    let facts = sender.take_facts();
+    book.append(|ledger, _| still_news(ledger, &facts)).await?;
+    Ok(error)
 }
 
 /// Somebody else may have looked for a job while we waited for its answer: what they found stands.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dayfill_core::fact::Fact;
-use dayfill_core::partition::PartitionId;
+use dayfill_core::partition::SliceId;
 use dayfill_core::report::{DayState, View};
 use dayfill_engine::advance::Engine;
 
@@ -34,7 +34,7 @@ async fn cancel(
 ) -> Result<Exit, Failure> {
     let mut book = site.book().await?;
     let chosen = days::chosen(&args.days, &view(&book), backfill)?;
-    let days: Vec<PartitionId> = chosen.into_iter().filter(|(_, s)| is_open(*s)).map(|(p, _)| p).collect();
+    let days: Vec<SliceId> = chosen.into_iter().filter(|(_, s)| is_open(*s)).map(|(p, _)| p).collect();
     if days.is_empty() {
         eprintln!("nothing to cancel: none of these days is planned, waiting or running");
         return Ok(Exit::Ok);
@@ -48,11 +48,14 @@ async fn cancel(
     book.append(|ledger, plans| {
         let plan = ledger.adopted().and_then(|a| plans.get(&a.digest));
         let view = View { ledger, plan, now };
-        let states = view.partitions();
-        let still = days.iter().filter(|p| states.get(p).is_some_and(|s| is_open(*s)));
-        let slices = still.flat_map(|p| view.slices(p));
+        let still = days.iter().filter(|d| view.state_within(d).is_some_and(is_open));
+        let within = |day: &SliceId| {
+            let all = view.slices(day.partition());
+            let day = day.clone();
+            all.into_iter().filter(move |slice| slice.is_within(&day))
+        };
         // Of a day that was cut, what is loaded stays so.
-        let open = slices.filter(|slice| {
+        let open = still.flat_map(within).filter(|slice| {
             ledger.slice(slice).is_none_or(|r| r.verdict.is_none() || view.is_taken_up(slice))
         });
         open.map(|slice| Fact::Cancelled { slice, reason: args.reason.clone() }).collect()

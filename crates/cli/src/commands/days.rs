@@ -1,7 +1,7 @@
 //! Which days a person means: what `cancel` and `mark` share.
 
 use dayfill_core::escape;
-use dayfill_core::partition::PartitionId;
+use dayfill_core::partition::{PartitionId, SliceId};
 use dayfill_core::report::{DayState, View};
 
 use crate::args::Days;
@@ -11,12 +11,13 @@ use crate::place::Backfill;
 /// How many days a question lists by name.
 const NAMED: usize = 20;
 
-/// The known partitions that are meant, with their states, in order. Naming one that is not known is an error.
+/// The known partitions that are meant, and parts of them that are named, with their states, in order. Naming one that is
+/// not known is an error.
 pub fn chosen(
     days: &Days,
     view: &View<'_>,
     backfill: &Backfill,
-) -> Result<Vec<(PartitionId, DayState)>, Failure> {
+) -> Result<Vec<(SliceId, DayState)>, Failure> {
     let known = view.partitions();
     let names = backfill.spec.source().layout().dimensions();
     for (name, _) in &days.dimension {
@@ -25,11 +26,19 @@ pub fn chosen(
             return Err(Failure::new(Exit::Usage, what).hint(format!("it has: {}", names.join(", "))));
         }
     }
-    if let Some(unknown) = days.only.iter().find(|p| !known.contains_key(p)) {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("nothing is known of {unknown}: no submitted plan has it"),
-        ));
+    let is_known = |s: &SliceId| {
+        known.contains_key(s.partition()) && (!s.is_part() || view.slices(s.partition()).contains(s))
+    };
+    if let Some(unknown) = days.only.iter().find(|s| !is_known(s)) {
+        let what = format!("nothing is known of {unknown}: no submitted plan has it");
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    if !days.only.is_empty() {
+        let mut named: Vec<SliceId> = days.only.clone();
+        named.sort_unstable();
+        named.dedup();
+        let state = |s: SliceId| view.state_within(&s).map(|state| (s, state));
+        return Ok(named.into_iter().filter_map(state).collect());
     }
     let in_range = |p: &PartitionId| {
         days.from.is_none_or(|from| from <= p.day()) && days.to.is_none_or(|to| p.day() <= to)
@@ -40,14 +49,12 @@ pub fn chosen(
             at.and_then(|i| p.values().get(i)) == Some(value)
         })
     };
-    let meant = |p: &PartitionId| {
-        if days.only.is_empty() { in_range(p) && has(p) } else { days.only.contains(p) }
-    };
-    Ok(known.into_iter().filter(|(p, _)| meant(p)).collect())
+    let meant = known.into_iter().filter(|(p, _)| in_range(p) && has(p));
+    Ok(meant.map(|(p, state)| (SliceId::whole(p), state)).collect())
 }
 
 /// Says which days, before anything happens to them.
-pub fn name(days: &[PartitionId]) {
+pub fn name(days: &[SliceId]) {
     for day in days.iter().take(NAMED) {
         eprintln!("  {}", escape::terminal(&day.to_string()));
     }

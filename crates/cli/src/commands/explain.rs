@@ -21,7 +21,8 @@ pub async fn run(args: ExplainArgs, format: Format) -> Result<Exit, Failure> {
         let form: String = dimensions.iter().map(|d| format!("{{{d}}}/")).collect();
         return Err(Failure::new(Exit::Usage, what).hint(format!("a day is written {form}YYYY-MM-DD")));
     }
-    if args.slice.is_part() && view.ledger.slice(&args.slice).is_none() {
+    let is_known = view.ledger.slice(&args.slice).is_some() || view.slices(partition).contains(&args.slice);
+    if args.slice.is_part() && !is_known {
         let what = format!("{partition} was not cut into {}", args.slice);
         return Err(
             Failure::new(Exit::Usage, what).hint(format!("dayfill explain {partition} shows its parts"))

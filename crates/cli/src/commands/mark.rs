@@ -1,8 +1,8 @@
 //! `dayfill mark`
 
 use dayfill_core::fact::{Fact, Mark};
-use dayfill_core::ledger::Ledger;
-use dayfill_core::partition::{PartitionId, SliceId};
+use dayfill_core::ledger::{Ledger, Standing};
+use dayfill_core::partition::SliceId;
 use dayfill_core::report::DayState;
 
 use super::days;
@@ -31,20 +31,23 @@ pub async fn run(args: MarkArgs, format: Format) -> Result<Exit, Failure> {
         );
     }
     let already = if mark == Mark::Done { DayState::Done } else { DayState::Failed };
-    let days: Vec<PartitionId> = open.into_iter().filter(|(_, s)| *s != already).map(|(p, _)| p).collect();
+    let days: Vec<SliceId> = open.into_iter().filter(|(_, s)| *s != already).map(|(p, _)| p).collect();
     if days.is_empty() {
         eprintln!("nothing to mark: all of these days are {} already, or none is known", word(mark));
         return Ok(Exit::Ok);
     }
     eprintln!("these {} days will be marked as {}:", days.len(), word(mark));
     days::name(&days);
+    if mark == Mark::Failed {
+        warn_of_loaded_parts(book.ledger(), &days);
+    }
     if !confirm("Go on?", args.yes)? {
         return Ok(Exit::Refused);
     }
     book.append(|ledger, _| {
         // A job may have been submitted since the question.
         let still = days.iter().filter(|p| !is_live(ledger, p));
-        let fact = |p: &PartitionId| Fact::Marked { partition: p.clone(), mark, reason: args.reason.clone() };
+        let fact = |s: &SliceId| Fact::Marked { slice: s.clone(), mark, reason: args.reason.clone() };
         still.map(fact).collect()
     })
     .await?;
@@ -59,8 +62,22 @@ pub async fn run(args: MarkArgs, format: Format) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn is_live(ledger: &Ledger, partition: &PartitionId) -> bool {
-    ledger.within(&SliceId::whole(partition.clone())).any(|(_, r)| r.live().next().is_some())
+/// Of a day that was cut every part is loaded again, those among them that were loaded.
+fn warn_of_loaded_parts(ledger: &Ledger, days: &[SliceId]) {
+    for day in days {
+        let parts = ledger.parts(day);
+        let loaded = parts.iter().filter(|s| s != &day && ledger.standing(s) == Standing::Done).count();
+        if loaded > 0 {
+            eprintln!(
+                "of {day} {loaded} of {} parts are loaded, and would be loaded again; --only takes the part alone that is not",
+                parts.len()
+            );
+        }
+    }
+}
+
+fn is_live(ledger: &Ledger, slice: &SliceId) -> bool {
+    ledger.within(slice).any(|(_, r)| r.live().next().is_some())
 }
 
 fn word(mark: Mark) -> &'static str {

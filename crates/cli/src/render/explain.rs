@@ -1,5 +1,6 @@
 //! Every try of one day, why it ended, and what comes next.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,10 +24,16 @@ use crate::output::{self, JSON_SCHEMA};
 /// Prints what is known of a slice.
 pub fn explain(view: &View<'_>, plans: &Plans, slice: &SliceId, format: Format) -> Result<(), Failure> {
     let asked = (slice, view.ledger.slice(slice));
-    let below = view.ledger.within(slice).filter(|(id, _)| *id != slice).map(|(id, r)| (id, Some(r)));
+    // Of parts that nothing is known of yet only the plan tells.
+    let planned = view.slices(slice.partition());
+    let planned = planned.iter().filter(|id| view.ledger.slice(id).is_none() && id.is_within(slice));
+    let known = view.ledger.within(slice).map(|(id, r)| (id, Some(r)));
+    let below = known.chain(planned.map(|id| (id, None))).filter(|(id, _)| *id != slice);
+    let decisions = decisions(view, plans);
+    let next = |(id, record): Told<'_>| next(view, decisions.get(id), id, record);
     match format {
         Format::Json => {
-            let one = |told: Told<'_>| slice_json(told, &next(view, plans, told.0, told.1));
+            let one = |told: Told<'_>| slice_json(told, &next(told));
             let mut value = one(asked);
             let parts: Vec<_> = below.map(one).collect();
             if let Some(members) = value.as_object_mut() {
@@ -39,7 +46,7 @@ pub fn explain(view: &View<'_>, plans: &Plans, slice: &SliceId, format: Format) 
             output::json(&value)
         }
         Format::Table => {
-            let one = |(id, record): Told<'_>| text(view, id, record, &next(view, plans, id, record));
+            let one = |told: Told<'_>| text(view, told.0, told.1, &next(told));
             output::write(&std::iter::once(asked).chain(below).map(one).collect::<String>())
         }
     }
@@ -215,18 +222,27 @@ fn how(t: &Try) -> String {
     }
 }
 
-/// What comes next, in a sentence.
-fn next(view: &View<'_>, plans: &Plans, slice: &SliceId, record: Option<&SliceRecord>) -> String {
+/// What is decided about every slice now; the first decision of each.
+fn decisions(view: &View<'_>, plans: &Plans) -> HashMap<SliceId, Decision> {
     let dwell = view.plan.map_or(TimeDelta::MAX, |p| p.plan().place.runs_on.dwell());
     let pace = Pace { start_failure: TimeDelta::minutes(1), dwell };
-    let decisions = decide(view.ledger, plans, pace, view.now);
-    let decision = decisions.into_iter().find(|(s, _)| s == slice).map(|(_, d)| d);
-    if let Some(Decision::Submit(next)) = &decision {
+    // What comes later in the list is overwritten by what came first.
+    decide(view.ledger, plans, pace, view.now).into_iter().rev().collect()
+}
+
+/// What comes next, in a sentence.
+fn next(
+    view: &View<'_>,
+    decision: Option<&Decision>,
+    slice: &SliceId,
+    record: Option<&SliceRecord>,
+) -> String {
+    if let Some(Decision::Submit(next)) = decision {
         let elsewhere = next.queue_why.as_ref().map(|why| format!(" on the fallback queue: {why}"));
         let memory = units::show_mib(next.shape.memory_mib);
         return format!("try {} with {memory}{}", next.shape.r#try, elsewhere.unwrap_or_default());
     }
-    if let Some(Decision::Split { why, .. }) = &decision {
+    if let Some(Decision::Split { why, .. }) = decision {
         return format!("it is cut into parts: {why}");
     }
     match record.and_then(|r| r.verdict.as_ref()) {

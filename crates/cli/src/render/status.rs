@@ -85,6 +85,14 @@ fn text(view: &View<'_>, by: By) -> String {
         count(total.jobs, "job"),
         count(total.out_of_memory, "kill"),
     );
+    if total.parts > 0 {
+        let parts = count(total.parts, "part");
+        let _ = writeln!(
+            out,
+            "Days in parts: {} of {parts} done; `dayfill explain` shows those of a day",
+            total.parts_done
+        );
+    }
     if total.doubled > 0 {
         let loads = count(total.doubled, "load");
         let _ =

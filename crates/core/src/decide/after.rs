@@ -77,7 +77,8 @@ impl After<'_> {
                 self.again(same)
             }
             FailureClass::KilledUnknown => self.more_memory(same.memory_mib, class),
-            FailureClass::TimedOut if self.why_whole().is_none() => {
+            // Not a part again: what hangs would hang in each of them.
+            FailureClass::TimedOut if !self.slice.is_part() && self.why_whole().is_none() => {
                 self.split(2, Rule::Line, "timed out, and what is smaller takes less time".to_owned())
             }
             FailureClass::TimedOut => match same.timeout_s {
@@ -149,7 +150,7 @@ impl After<'_> {
             Rule::Objects => Most { bytes: None, objects: share(job.objects) },
             Rule::Flat | Rule::Line => Most { bytes: share(job.bytes), objects: None },
         };
-        Decision::Split { plan: self.adoption.digest.clone(), load: job.load, most, why }
+        Decision::Split { plan: self.adoption.digest.clone(), most, why }
     }
 
     /// Why the slice cannot be cut, if it cannot, as far as that is known without its keys.

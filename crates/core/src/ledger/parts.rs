@@ -12,6 +12,12 @@ impl Ledger {
         self.slices.iter().filter_map(cut).collect()
     }
 
+    /// Every cut of this partition.
+    pub fn cuts_of(&self, partition: &PartitionId) -> Cuts {
+        let cut = |(id, r): (&SliceId, &SliceRecord)| Some((id.clone(), r.divided.as_ref()?.cut.clone()));
+        self.within(&SliceId::whole(partition.clone())).filter_map(cut).collect()
+    }
+
     /// What is known of a slice and of all that it was ever cut into, itself first.
     pub fn within(&self, slice: &SliceId) -> impl Iterator<Item = (&SliceId, &SliceRecord)> {
         let partition = SliceId::whole(slice.partition().clone());

@@ -1,12 +1,14 @@
 //! What of a plan is larger than a slice may be, and what adopting it says of the slices that it cuts.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::make::prefix;
 use super::{Plan, PlannedJob};
 use crate::fact::Split;
 use crate::keys::KeyReader;
 use crate::ledger::{Ledger, Try};
 use crate::measure::Measure;
-use crate::partition::SliceId;
+use crate::partition::{PartitionId, SliceId};
 use crate::spec::Idempotent;
 use crate::split::Most;
 
@@ -59,9 +61,14 @@ impl Plan {
     /// What is to be written of the slices that the plan cuts, when it is adopted: those before that they are cut from.
     pub fn split_facts(&self) -> Vec<Split> {
         let plan = self.digest();
+        let mut by_day: HashMap<&PartitionId, Vec<&PlannedJob>> = HashMap::new();
+        for job in self.jobs.iter().filter(|job| job.slice.is_part()) {
+            by_day.entry(job.slice.partition()).or_default().push(job);
+        }
         let fact = |split: &super::PlannedSplit| {
-            let parts = split.cut.parts(&split.slice);
-            let jobs = self.jobs.iter().filter(|job| parts.contains(&job.slice)).cloned().collect();
+            let parts: BTreeSet<SliceId> = split.cut.parts(&split.slice).into_iter().collect();
+            let of_day = by_day.get(split.slice.partition()).into_iter().flatten();
+            let jobs = of_day.filter(|job| parts.contains(&job.slice)).map(|job| (*job).clone()).collect();
             Split {
                 slice: split.slice.clone(),
                 cut: split.cut.clone(),

@@ -1,6 +1,7 @@
 //! Ledger + measured → plan.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
@@ -16,7 +17,7 @@ use crate::measure::{Measure, Measured};
 use crate::memory::{self, Model, Platform};
 use crate::partition::{PartitionId, SliceId};
 use crate::spec::{Idempotent, Spec};
-use crate::split::{Cuts, leaves};
+use crate::split::{Cuts, Means, leaves};
 
 /// All that a plan is made from.
 pub struct Inputs<'a> {
@@ -67,7 +68,8 @@ pub fn make(inputs: &Inputs<'_>) -> Plan {
         }
     }
     let mut plan = assemble(inputs, (from, to), partitions, jobs);
-    plan.splits.retain(|split| plan.jobs.iter().any(|job| job.slice.is_within(&split.slice)));
+    let loaded: BTreeSet<&PartitionId> = plan.jobs.iter().map(|job| job.slice.partition()).collect();
+    plan.splits.retain(|split| loaded.contains(split.slice.partition()));
     order(&mut plan);
     plan.foresee(spec.deadline(), ledger);
     plan.memory_why = plan.learns().then(|| plan.request(&maker.model, 0, 0).why.to_string());
@@ -103,17 +105,55 @@ impl Maker<'_> {
         let slices: Vec<SliceId> =
             leaves(&self.cuts, &whole).into_iter().filter(|s| !is_cut || has_something(s)).collect();
         let of_day = self.measure(&whole);
-        // What comes into a part that had nothing is a change of a day that was loaded.
-        let any_loaded = slices.iter().any(|s| ledger.slice(s).is_some_and(|r| r.loaded.is_some()));
-        let new = if any_loaded { SubmitReason::Changed } else { SubmitReason::Missing };
-        let choose = |s: &SliceId| choose(self.inputs, s, self.measure(s), of_day, new);
-        let choices: Vec<Choice> = slices.iter().map(choose).collect();
-        let (choice, why) = if is_cut { together(self.inputs, &choices) } else { (choices[0], None) };
+        // What comes into a part that had nothing is a change of a day that is loaded.
+        let any_done = slices.iter().any(|s| ledger.standing(s) == Standing::Done);
+        let choices: Vec<Choice> = slices
+            .iter()
+            .map(|s| {
+                let new = any_done && ledger.slice(s).is_none();
+                let new = if new { SubmitReason::Changed } else { SubmitReason::Missing };
+                choose(self.inputs, s, self.measure(s), of_day, new)
+            })
+            .collect();
+        let due = || slices.iter().zip(&choices).filter(|(_, c)| matches!(c, Choice::Submit(_)));
+        let (choice, why) = match choices.first() {
+            Some(choice) if !is_cut => (*choice, None),
+            _ => match due().find_map(|(slice, c)| self.not_alone(slice, *c)) {
+                Some(why) => (Choice::Skip(SkipReason::NeedsPerson), Some(why)),
+                None => (Choice::Skip(SkipReason::NoData), None),
+            },
+        };
+        let choice = if is_cut && why.is_none() { together(&choices) } else { choice };
         if matches!(choice, Choice::Submit(_)) {
-            let due = slices.iter().zip(&choices).filter(|(_, c)| matches!(c, Choice::Submit(_)));
-            due.for_each(|(slice, _)| self.add_jobs(slice, jobs));
+            due().for_each(|(slice, _)| self.add_jobs(slice, jobs));
         }
         self.partition(id, choice, why)
+    }
+
+    /// Why a part that is due must not be loaded without a person, if so.
+    fn not_alone(&self, slice: &SliceId, choice: Choice) -> Option<String> {
+        let job = self.inputs.spec.job();
+        let is_loaded = self.inputs.ledger.standing(slice) == Standing::Done;
+        if choice == Choice::Submit(SubmitReason::Changed)
+            && is_loaded
+            && job.idempotent() == Idempotent::Partition
+        {
+            return Some(
+                "it was loaded in parts, and only a whole day replaces itself (idempotent: partition): remove what was \
+                 loaded, then `dayfill mark failed`"
+                    .to_owned(),
+            );
+        }
+        let layout = self.inputs.spec.source().layout();
+        let templates = job.command().unwrap_or_default().iter().chain(job.environment().values());
+        let means = Means::of(layout, job.reads(), templates);
+        let reads_more = (slice.is_range() && !means.ranges) || (slice.hour().is_some() && !means.hours);
+        reads_more.then(|| {
+            format!(
+                "it was cut into parts such as {slice}, and the job would read more than that: write `reads: manifest`, or \
+                 tell it {{hour}}"
+            )
+        })
     }
 
     /// The job of a slice, or of the parts that this plan cuts it into.
@@ -172,29 +212,21 @@ pub(super) fn prefix(layout: &Layout, root: &str, slice: &SliceId) -> String {
     format!("{root}{prefix}")
 }
 
-/// What becomes of a partition that was cut before: of its parts those are loaded that are due, and as long as one of them
-/// is under way or needs a person, none is.
-fn together(inputs: &Inputs<'_>, parts: &[Choice]) -> (Choice, Option<String>) {
+/// What becomes of a partition that was cut before: of its parts those are loaded that are due.
+fn together(parts: &[Choice]) -> Choice {
     use SkipReason::{Changed, Done, Failed, Gone, NeedsPerson, NoData, Outside, Running, Settling};
-    let has = |choice: Choice| parts.contains(&choice);
-    let skips = |reason: SkipReason| has(Choice::Skip(reason));
-    let submits = [SubmitReason::Failed, SubmitReason::Changed, SubmitReason::Missing];
-    if let Some(first) = [Running, NeedsPerson, Settling].into_iter().find(|r| skips(*r)) {
-        return (Choice::Skip(first), None);
+    let skips = |reason: SkipReason| parts.contains(&Choice::Skip(reason));
+    if let Some(first) = [NeedsPerson, Settling].into_iter().find(|r| skips(*r)) {
+        return Choice::Skip(first);
     }
-    if let Some(reason) = submits.into_iter().find(|r| has(Choice::Submit(*r))) {
-        let replaces = inputs.spec.job().idempotent() != Idempotent::Partition;
-        if reason == SubmitReason::Changed && !replaces {
-            let why = "it was loaded in parts, and only a whole day replaces itself (idempotent: partition): remove what \
-                       was loaded, then `dayfill mark failed`";
-            return (Choice::Skip(NeedsPerson), Some(why.to_owned()));
-        }
-        return (Choice::Submit(reason), None);
+    let submits = [SubmitReason::Failed, SubmitReason::Changed, SubmitReason::Missing].map(Choice::Submit);
+    if let Some(submit) = submits.into_iter().find(|c| parts.contains(c)) {
+        return submit;
     }
     let gone = if parts.iter().all(|c| *c == Choice::Skip(Gone)) { Gone } else { Changed };
-    let rest = [(Failed, Failed), (Changed, Changed), (Gone, gone), (Outside, Outside), (Done, Done)];
-    let found = rest.into_iter().find(|(reason, _)| skips(*reason));
-    (Choice::Skip(found.map_or(NoData, |(_, as_a_whole)| as_a_whole)), None)
+    let rest = [Running, Failed, Changed, Gone, Outside, Done];
+    let found = rest.into_iter().find(|reason| skips(*reason)).unwrap_or(NoData);
+    Choice::Skip(if found == Gone { gone } else { found })
 }
 
 /// Pilots first, then the largest: what takes longest is begun first, so that it does not end alone.
@@ -296,7 +328,10 @@ fn choose(
     if inputs.only.leaves_out(id) {
         return Choice::Skip(SkipReason::Outside);
     }
+    // A part that was never sent is for the newest plan to take up, as a day would be.
+    let is_untouched = inputs.ledger.slice(slice).is_some_and(SliceRecord::is_untouched);
     let due = match inputs.ledger.standing(slice) {
+        Standing::Waiting if is_untouched => SubmitReason::Missing,
         Standing::Running | Standing::Waiting => return Choice::Skip(SkipReason::Running),
         Standing::NeedsPerson => return Choice::Skip(SkipReason::NeedsPerson),
         Standing::Done => match loaded_state(measure, inputs.ledger.slice(slice)) {

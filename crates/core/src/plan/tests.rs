@@ -8,6 +8,7 @@ use crate::fact::Mark;
 use crate::ledger::Ledger;
 use crate::measure::{Measure, Measured, Object, Unlisted};
 use crate::spec::{JobParts, MemoryParts, PricesParts, SourceParts, Spec, SpecParts, WindowParts};
+use crate::split::Cuts;
 use crate::testing::{Scene, at, day, fingerprint, identity, job, place, plan, slice};
 
 mod choices;
@@ -56,6 +57,10 @@ fn measure(objects: &[(&str, u64)]) -> Measure {
         measure.add(&Object { key, size: *size, etag: "e", modified }, None);
     }
     measure
+}
+
+fn job_of(plan: &Plan, of: u32) -> Option<&PlannedJob> {
+    plan.jobs.iter().find(|j| j.slice == slice(of))
 }
 
 /// A lake with `condor` on these days.
@@ -117,7 +122,7 @@ impl Desk {
     fn choice(&self, of: u32) -> Choice {
         let plan = self.plan();
         let found = plan.partitions.iter().find(|p| p.partition == *slice(of).partition());
-        let planned = plan.job_for(&slice(of)).is_some();
+        let planned = job_of(&plan, of).is_some();
         let choice = found.unwrap().choice;
         assert_eq!(
             planned,

@@ -218,3 +218,77 @@ fn without_a_plan_there_is_only_the_ledger() {
     assert_eq!(empty.total().days, 0);
     assert!(empty.rows(GroupBy::Day).is_empty() && empty.classes().is_empty());
 }
+
+mod parts {
+    use super::*;
+    use crate::fact::{Fact, Split};
+    use crate::partition::SliceId;
+    use crate::plan::PlannedJob;
+    use crate::spec::Idempotent;
+    use crate::split::Cut;
+
+    fn split(of: &SliceId, plan: &Plan) -> Fact {
+        let cut = Cut::Ranges { starts: vec!["m".to_owned()] };
+        let part = |slice| PlannedJob { slice, bytes: 500, ..job(1, 1, 0) };
+        let parts = cut.parts(of).into_iter().map(part).collect();
+        Fact::Split(Box::new(Split {
+            slice: of.clone(),
+            cut,
+            why: "too large".to_owned(),
+            plan: plan.digest(),
+            parts,
+        }))
+    }
+
+    #[test]
+    fn a_day_is_what_its_parts_are_together() {
+        use DayState::{Done, Failed, Planned, Running, Waiting};
+        let mut days = six_days();
+        days.job.idempotent = Idempotent::Slice;
+        let mut scene = Scene::of(days.clone());
+        let names = scene.submit();
+        scene.fail(&names[0], FailureClass::OutOfMemory);
+        scene.tell(split(&slice(1), &days));
+        assert_eq!(state(&scene, 1), Planned);
+        scene.succeed(&names[1]);
+        scene.succeed(&names[2]);
+        let parts = scene.submit();
+        assert_eq!((state(&scene, 1), parts.len()), (Waiting, 3), "two parts, and another day");
+        scene.run(&parts[0]);
+        assert_eq!(state(&scene, 1), Running);
+        scene.succeed(&parts[0]);
+        assert_eq!(state(&scene, 1), Waiting);
+        let row = view(&scene).total();
+        assert_eq!((row.parts, row.parts_done, row.days), (2, 1, 6));
+        scene.fail(&parts[1], FailureClass::Stuck);
+        scene.settle();
+        assert_eq!(state(&scene, 1), Failed);
+        let classes = view(&scene).classes();
+        let of = |class| classes.iter().find(|c| c.class == class).unwrap();
+        assert_eq!((of(FailureClass::OutOfMemory).days, of(FailureClass::Stuck).days_given_up), (1, 1));
+        scene.tell(Fact::Marked {
+            slice: slice(1).of_range(2, 2),
+            mark: Mark::Done,
+            reason: "looked".to_owned(),
+        });
+        assert_eq!(state(&scene, 1), Done);
+        let day = view(&scene).rows(GroupBy::Day).remove(0);
+        assert_eq!((day.bytes, day.bytes_done, day.done), (1000, 1000, 1));
+    }
+
+    #[test]
+    fn bytes_of_a_planned_part_that_was_cut_again_count_once() {
+        let mut plan = six_days();
+        let hours = [7, 8].map(|h| PlannedJob { slice: slice(1).of_hour(h), bytes: 1000, ..job(1, 1, 0) });
+        plan.jobs.splice(0..1, hours);
+        let mut scene = Scene::of(plan.clone());
+        let parts = plan.jobs[..2].to_vec();
+        let why = "too large".to_owned();
+        let cut = Split { slice: slice(1), cut: Cut::Hours, why, plan: plan.digest(), parts };
+        scene.tell(Fact::Split(Box::new(cut)));
+        scene.tell(split(&slice(1).of_hour(7), &plan));
+        let day = view(&scene).rows(GroupBy::Day).remove(0);
+        assert_eq!(day.bytes, 2000);
+        assert_eq!(view(&scene).slices(slice(1).partition()).len(), 3);
+    }
+}

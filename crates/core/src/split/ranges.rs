@@ -19,7 +19,7 @@ pub fn balanced(objects: &[Sized<'_>], most: Most) -> Vec<usize> {
     }
     let starts = fill(enough);
     if starts.is_empty() && objects.len() > 1 {
-        // Nothing but empty objects: they are balanced by their number.
+        // Next to nothing but empty objects: they are balanced by their number.
         return vec![objects.len() / 2];
     }
     starts

@@ -85,8 +85,7 @@ mod steps {
         world.cloud.fail(0, "Host EC2 (instance i-0abc) terminated.");
         assert!(engine.advance().await.unwrap().finished);
         assert_eq!(world.ledger().await.standing(&slice(1)), Standing::NeedsPerson);
-        let partition = slice(1).partition().clone();
-        let done = Fact::Marked { partition, mark: Mark::Done, reason: "looked".to_owned() };
+        let done = Fact::Marked { slice: slice(1), mark: Mark::Done, reason: "looked".to_owned() };
         engine.book_mut().append(|_, _| vec![done.clone()]).await.unwrap();
         assert!(engine.advance().await.unwrap().finished);
         assert_eq!((world.ledger().await.standing(&slice(1)), world.cloud.jobs().len()), (Standing::Done, 1));

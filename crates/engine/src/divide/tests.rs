@@ -124,11 +124,68 @@ async fn a_slice_that_cannot_be_listed_is_cut_later() {
         kill(&world, at);
     }
     let source = lock(&world.source).clone();
-    *lock(&world.source) = Arc::new(FakeSource::of([]).broken("condor/", ErrorKind::Throttled));
+    let fails = |kind| *lock(&world.source) = Arc::new(FakeSource::of([]).broken("condor/", kind));
+    fails(ErrorKind::Unreachable);
     world.engine().await.advance().await.unwrap_err();
+    fails(ErrorKind::Throttled);
+    // No reason to leave everything else alone.
+    assert!(!world.engine().await.advance().await.unwrap().finished);
+    assert!(format!("{:?}", world.heard.all()).contains("is not cut yet"));
     *lock(&world.source) = source;
     world.engine().await.advance().await.unwrap();
     assert_eq!(world.cloud.jobs().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_must_not_be_listed_is_given_up_with_the_words_of_the_store() {
+    let world = world();
+    let mut engine = world.adopted(&divisible()).await;
+    for at in 0..3 {
+        engine.advance().await.unwrap();
+        kill(&world, at);
+    }
+    *lock(&world.source) = Arc::new(FakeSource::of([]).broken("condor/", ErrorKind::Denied));
+    let mut engine = world.engine().await;
+    assert_eq!(engine.watch(None, |_| ()).await.unwrap(), Watched::Finished);
+    let heard = format!("{:?}", world.heard.all());
+    assert!(
+        heard.contains("given up: killed at 512 MiB") && heard.contains("cannot be listed: cannot list"),
+        "{heard}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_that_cannot_be_listed_holds_up_no_other() {
+    let mut days = divisible();
+    days.jobs = plan([1, 2, 3]).jobs;
+    let world = World::new();
+    let keys = ["condor/2018/10/01/a", "condor/2018/10/03/c"];
+    *lock(&world.source) = Arc::new(FakeSource::of(keys).broken("condor/2018/10/02/", ErrorKind::Denied));
+    let mut engine = world.adopted(&days).await;
+    assert!(!engine.advance().await.unwrap().finished);
+    assert_eq!(world.cloud.jobs().len(), 2);
+    assert!(format!("{:?}", world.heard.all()).contains("condor/2018-10-02 is not submitted yet"));
+    *lock(&world.source) = Arc::new(FakeSource::of(["condor/2018/10/02/b"]));
+    world.engine().await.advance().await.unwrap();
+    assert_eq!(reads(&world, 2), ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_heard_is_kept_when_a_listing_breaks_off_in_the_middle_of_a_submission() {
+    let mut days = divisible();
+    days.jobs = plan(1..=31).jobs;
+    let world = World::new();
+    let keys: Vec<String> = (1..=31).map(|of| format!("condor/2018/10/{of:02}/a")).collect();
+    // Of the second batch one day cannot be reached.
+    let source = FakeSource::of(keys.iter().map(String::as_str));
+    *lock(&world.source) = Arc::new(source.broken("condor/2018/10/25/", ErrorKind::Unreachable));
+    world.cloud.set_bounds(|b| b.submits_per_second = 2.0);
+    let mut engine = world.adopted(&days).await;
+    engine.advance().await.unwrap_err();
+    let ledger = world.ledger().await;
+    let unheard = ledger.live().filter(|(_, t)| t.is_unheard()).count();
+    let jobs = world.cloud.jobs().len();
+    assert!(jobs > 0 && unheard == 0, "{unheard} of {jobs} jobs are not known to have arrived");
 }
 
 #[tokio::test(start_paused = true)]

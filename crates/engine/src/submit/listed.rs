@@ -5,31 +5,35 @@ use std::collections::HashMap;
 use dayfill_core::decide::{Decision, NextTry, Plans, planned};
 use dayfill_core::ledger::Ledger;
 use dayfill_core::partition::SliceId;
-use dayfill_core::plan::{Plan, PlannedJob};
+use dayfill_core::plan::{Plan, PlanDigest, PlannedJob};
 use dayfill_core::spec::Reads;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 
+use crate::advance::concerns_one;
 use crate::book::{Book, BookError};
 use crate::divide::list_for;
+use crate::event::{Event, Reporter};
 use crate::ports::Source;
 
-/// Slices that are listed at once.
-const AT_ONCE: usize = 16;
+/// Slices that are listed at once: all the keys of each are held in memory.
+const AT_ONCE: usize = 4;
 
-/// The jobs whose slices were listed for their first try, by slice and load, as they were found: their manifests are kept.
+/// The jobs whose slices were listed for their first try, by plan, slice and load, as they were found: their manifests are kept.
 #[derive(Default)]
-pub(super) struct Listed(HashMap<(SliceId, u32), PlannedJob>);
+pub(super) struct Listed(HashMap<(PlanDigest, SliceId, u32), PlannedJob>);
 
 impl Listed {
-    /// Lists what the first `most` submissions among these decisions will read, where nobody has listed it before.
+    /// Lists what the first `most` submissions among these decisions will read, where nobody has listed it before. What
+    /// cannot be listed is told, and submitted later.
     pub(super) async fn list(
         &mut self,
         decisions: Vec<(SliceId, Decision)>,
         book: &Book,
         source: &dyn Source,
+        reporter: &dyn Reporter,
         most: usize,
     ) -> Result<(), BookError> {
-        let mut wanted: Vec<(&Plan, &PlannedJob)> = Vec::new();
+        let mut wanted: Vec<(&PlanDigest, &Plan, &PlannedJob)> = Vec::new();
         let submits = decisions.iter().filter_map(|(slice, decision)| match decision {
             Decision::Submit(next) => Some((slice, next)),
             _ => None,
@@ -41,14 +45,26 @@ impl Listed {
             if self.job(slice, next, book.ledger(), book.plans()).is_none()
                 && let Some(job) = job
             {
-                wanted.push((adopted.plan(), job));
+                wanted.push((&next.plan, adopted.plan(), job));
             }
         }
-        let list = |(plan, job)| list_for(book, source, plan, job);
+        let list = |(digest, plan, job)| async move {
+            let listed = list_for(book, source, plan, job).await;
+            (digest, job, listed)
+        };
         let lists: Vec<_> = wanted.into_iter().map(list).collect();
         let mut lists = futures::stream::iter(lists).buffer_unordered(AT_ONCE);
-        while let Some(job) = lists.try_next().await? {
-            self.0.insert((job.slice.clone(), job.load), job);
+        while let Some((digest, job, listed)) = lists.next().await {
+            match listed {
+                Ok(listed) => {
+                    self.0.insert((digest.clone(), job.slice.clone(), job.load), listed);
+                }
+                Err(error) if concerns_one(&error) => {
+                    let what = format!("{} is not submitted yet: {error}", job.slice);
+                    reporter.hear(Event::Warning { what });
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -76,6 +92,10 @@ impl Listed {
         }
         // What was cut from a slice that had been submitted was listed then.
         let is_listed = adopted.job(slice).is_none();
-        if is_listed { Some(job.clone()) } else { self.0.get(&(slice.clone(), next.load)).cloned() }
+        if is_listed {
+            Some(job.clone())
+        } else {
+            self.0.get(&(next.plan.clone(), slice.clone(), next.load)).cloned()
+        }
     }
 }

@@ -143,6 +143,17 @@ fn a_job_that_reads_a_prefix_is_cut_by_hour_if_it_is_told_which() {
 #[test]
 fn what_takes_too_long_is_cut_where_it_can_be() {
     assert_eq!(played(Scene::of(divisible()), &[TimedOut]), "128/60 split: split.max_bytes (500 B)");
+    // A part is not cut again for it: what hangs would hang in each of them.
+    let mut scene = Scene::of(divisible());
+    let name = scene.submit_one().name;
+    scene.fail(&name, TimedOut);
+    scene.settle();
+    for name in scene.submit() {
+        scene.fail(&name, TimedOut);
+    }
+    scene.settle();
+    let again = scene.intend();
+    assert!(again.iter().all(|i| i.timeout_s == Some(120)) && again.len() == 2, "{again:?}");
     let mut scene = Scene::of(divisible());
     let name = scene.submit_one().name;
     scene.fail(&name, TimedOut);
@@ -238,4 +249,56 @@ fn pilots_that_were_cut_are_waited_for_in_their_parts() {
     assert_eq!(scene.submit().len(), 0);
     scene.succeed(&names[3]);
     assert_eq!(scene.submit().len(), 12, "two have succeeded, so it is known what they need");
+}
+
+#[test]
+fn what_could_not_be_cut_may_be_for_another_plan() {
+    let mut scene = Scene::of(divisible());
+    for _ in 0..3 {
+        let name = scene.submit_one().name;
+        scene.fail(&name, OutOfMemory);
+    }
+    scene.tell(Fact::NotSplit { slice: slice(1), why: "its job reads a prefix".to_owned() });
+    scene.settle();
+    let mut next = later(divisible());
+    next.jobs[0].tries_before = 3;
+    next.jobs[0].memory_mib = 512;
+    scene.adopt(next);
+    let name = scene.submit_one().name;
+    scene.fail(&name, OutOfMemory);
+    assert!(matches!(scene.about(1)[..], [Decision::Split { .. }]), "{:?}", scene.about(1));
+}
+
+#[test]
+fn one_part_can_be_marked_and_the_others_stay() {
+    let mut scene = cut();
+    for name in scene.submit() {
+        scene.succeed(&name);
+    }
+    let mark =
+        |slice: &SliceId, mark| Fact::Marked { slice: slice.clone(), mark, reason: "looked".to_owned() };
+    scene.tell(mark(&parts(1)[1], Mark::Failed));
+    assert_eq!(scene.ledger.standing(&parts(1)[0]), Standing::Done);
+    assert_eq!(scene.ledger.standing(&slice(1)), Standing::Failed);
+    scene.tell(mark(&parts(1)[1], Mark::Done));
+    assert_eq!(scene.ledger.standing(&slice(1)), Standing::Done);
+}
+
+#[test]
+fn the_parts_of_a_slice_that_went_to_the_fallback_queue_go_there() {
+    let mut plan = divisible();
+    plan.job.fallback_queue = Some("on-demand".to_owned());
+    let mut scene = Scene::of(plan);
+    let name = scene.submit_one().name;
+    scene.tell(Fact::Seen { name: name.clone(), status: LiveStatus::Runnable, reason: None, reclaims: 3 });
+    scene.settle();
+    scene.fail(&name, FailureClass::Ended);
+    for _ in 0..3 {
+        let job = scene.submit_one();
+        assert_eq!(job.queue, "on-demand");
+        scene.fail(&job.name, OutOfMemory);
+    }
+    scene.settle();
+    let parts = scene.intend();
+    assert!(parts.len() == 2 && parts.iter().all(|i| i.queue == "on-demand"), "{parts:?}");
 }

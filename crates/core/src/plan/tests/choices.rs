@@ -64,7 +64,7 @@ fn a_changed_day_is_reported_and_loaded_only_when_asked_for() {
     assert_eq!(desk.choice(1), SUBMIT(SubmitReason::Changed));
     assert_eq!(desk.choice(2), SKIP(SkipReason::Outside));
     let plan = desk.plan();
-    let again = plan.job_for(&slice(1)).unwrap();
+    let again = job_of(&plan, 1).unwrap();
     assert_eq!((again.load, again.tries_before), (2, 0));
     desk.only = "condor/2018-10-01".parse().unwrap();
     assert_eq!(desk.choice(1), SUBMIT(SubmitReason::Changed), "asked for by name");
@@ -83,13 +83,13 @@ fn a_failed_day_is_taken_up_again() {
     assert_eq!(given_up.choice(1), SUBMIT(SubmitReason::Failed));
     let plan = given_up.plan();
     assert_eq!(plan.partitions[0].failed, Some(FailureClass::Stuck));
-    assert_eq!(plan.job_for(&slice(1)).unwrap().tries_before, 1);
+    assert_eq!(job_of(&plan, 1).unwrap().tries_before, 1);
     let marked = after(|s, n| {
         s.succeed(n);
         s.mark(1, Mark::Failed);
     });
     assert_eq!(marked.choice(1), SUBMIT(SubmitReason::Failed));
-    assert_eq!(marked.plan().job_for(&slice(1)).unwrap().load, 2, "it was loaded once");
+    assert_eq!(job_of(&marked.plan(), 1).unwrap().load, 2, "it was loaded once");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_heavy_day_does_not_begin_small_again() {
         assert_eq!(larger.memory_mib, 256);
         s.fail(&larger.name, FailureClass::Stuck);
     });
-    assert_eq!(desk.plan().job_for(&slice(1)).unwrap().memory_mib, 256);
+    assert_eq!(job_of(&desk.plan(), 1).unwrap().memory_mib, 256);
     // Killed at 128 and 256 MiB: the next request is more than that.
     let desk = after(|s, n| {
         s.fail(n, FailureClass::OutOfMemory);
@@ -199,7 +199,7 @@ fn a_heavy_day_does_not_begin_small_again() {
         s.fail(&larger.name, FailureClass::OutOfMemory);
         s.cancel(1);
     });
-    assert_eq!(desk.plan().job_for(&slice(1)).unwrap().memory_mib, 512);
+    assert_eq!(job_of(&desk.plan(), 1).unwrap().memory_mib, 512);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn the_cap_holds_for_a_day_that_had_more_once() {
         let memory = MemoryParts { start: some("64MiB"), max: some("200MiB") };
         parts.job.as_mut().unwrap().memory = Some(memory);
     });
-    assert_eq!(desk.plan().job_for(&slice(1)).unwrap().memory_mib, 200);
+    assert_eq!(job_of(&desk.plan(), 1).unwrap().memory_mib, 200);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 use super::*;
-use crate::fact::Fact;
+use crate::fact::{Fact, Outcome};
 use crate::partition::SliceId;
 use crate::spec::SplitParts;
 use crate::split::Cut;
+use crate::testing::ended;
 
 const MISSING: Choice = Choice::Submit(SubmitReason::Missing);
 
@@ -45,7 +46,8 @@ fn after(idempotent: &str, ends: &[bool]) -> Desk {
         if *end {
             scene.succeed(&name);
         } else {
-            scene.fail(&name, FailureClass::Stuck);
+            // It never began, so nothing of it is loaded.
+            scene.tell(ended(&name, Outcome::Failed(FailureClass::Stuck), false));
         }
     }
     scene.settle();
@@ -169,14 +171,127 @@ fn a_plan_that_cuts_what_was_submitted_or_cut_since_is_stale() {
         Staleness::Stale(jobs) => jobs.into_iter().map(|j| format!("{}: {}", j.slice, j.since)).collect(),
         other => vec![format!("{other:?}")],
     };
-    assert!(since(&scene).contains(&"condor/2018-10-01: a job of it was submitted as a whole".to_owned()));
+    let is = |scene: &Scene, why: &str| since(scene).contains(&format!("condor/2018-10-01: {why}"));
+    assert!(is(&scene, "a job of it is under way as a whole"));
     scene.fail(&name, FailureClass::Stuck);
-    assert!(since(&scene).contains(&"condor/2018-10-01: a job of it was submitted as a whole".to_owned()));
+    scene.settle();
+    assert!(is(&scene, "a job of it was submitted as a whole"));
+    scene.mark(1, Mark::Done);
+    assert!(is(&scene, "load 1 succeeded"));
     let mut scene = Scene::of(plan(Vec::new()));
     assert_eq!(since(&scene), ["Fresh"]);
+    scene.mark(1, Mark::Failed);
+    assert_eq!(since(&scene), ["Fresh"], "it is still to be loaded");
     scene.tell_all(cut.split_facts().into_iter().map(|s| Fact::Split(Box::new(s))).collect());
-    assert!(since(&scene).contains(&"condor/2018-10-01: it was cut into parts".to_owned()));
+    assert!(is(&scene, "it was cut into parts"));
     let Staleness::Stale(stale) = whole.staleness(&scene.ledger) else { panic!("{whole:?}") };
     assert_eq!(stale[0].since, "it was cut into parts");
+    let mut scene = Scene::of(plan(Vec::new()));
+    scene.mark(1, Mark::Done);
+    assert!(is(&scene, "load 1 succeeded"), "somebody has marked it meanwhile");
     assert_eq!(desk.choice(2), MISSING);
+}
+
+#[test]
+fn a_part_that_never_reached_batch_is_planned_again_and_not_forgotten() {
+    for why in ["refused", "withdrawn"] {
+        let mut desk = desk("slice");
+        desk.cuts.insert(slice(1), Cut::Hours);
+        let plan = desk.plan();
+        let mut scene = Scene::of(plan.clone());
+        scene.tell_all(plan.split_facts().into_iter().map(|s| Fact::Split(Box::new(s))).collect());
+        let mut intents = scene.intend();
+        let last = intents.pop().unwrap();
+        for intent in intents {
+            scene.accept(&intent.name);
+            scene.succeed(&intent.name);
+        }
+        let (name, why) = (last.name, why.to_owned());
+        scene.tell(match why.as_str() {
+            "refused" => Fact::Refused { name, why },
+            _ => Fact::Withdrawn { name, why },
+        });
+        scene.tell(Fact::Stopped { why: "stopped".to_owned() });
+        desk.ledger = scene.ledger.clone();
+        desk.cuts.clear();
+        let next = desk.plan();
+        assert_eq!(next.partitions[0].choice, MISSING);
+        assert_eq!(next.jobs.iter().map(|j| j.slice.clone()).collect::<Vec<_>>(), [last.slice]);
+    }
+}
+
+#[test]
+fn parts_that_were_never_sent_are_for_the_newest_plan() {
+    let running = after("slice", &[true]);
+    // Hours 7 and 3 were accepted and run; of another plan that cuts day 1 nothing was sent.
+    assert_eq!(running.plan().partitions[0].choice, Choice::Skip(SkipReason::Running));
+    let mut unsent = desk("slice");
+    unsent.cuts.insert(slice(1), Cut::Hours);
+    let plan = unsent.plan();
+    let mut scene = Scene::of(plan.clone());
+    scene.tell_all(plan.split_facts().into_iter().map(|s| Fact::Split(Box::new(s))).collect());
+    unsent.ledger = scene.ledger.clone();
+    unsent.cuts.clear();
+    let next = unsent.plan();
+    assert_eq!((next.partitions[0].choice, next.jobs.len(), next.splits.len()), (MISSING, 3, 0));
+    assert_eq!(next.staleness(&scene.ledger), Staleness::Fresh);
+    scene.adopt(next.clone());
+    assert!(
+        scene.intend().iter().all(|i| i.plan == next.digest()),
+        "the newest plan's command is what they run"
+    );
+}
+
+#[test]
+fn a_cut_that_the_job_can_no_longer_read_needs_a_person() {
+    let mut desk = after("slice", &[true, false, true]);
+    desk.spec = spec(|parts| {
+        let job = parts.job.as_mut().unwrap();
+        job.idempotent = some("slice");
+        job.command = None;
+        job.environment = vec![("DATE".to_owned(), "{date}".to_owned())];
+        parts.source.as_mut().unwrap().layout = some("{service}/{year}/{month}/{day}/{hour}/");
+    });
+    let plan = desk.plan();
+    assert_eq!(plan.partitions[0].choice, Choice::Skip(SkipReason::NeedsPerson));
+    assert!(
+        plan.partitions[0].why.as_deref().unwrap().contains("condor/2018-10-01/07"),
+        "{:?}",
+        plan.partitions[0]
+    );
+    assert_eq!(plan.jobs, []);
+}
+
+#[test]
+fn of_a_day_that_replaces_itself_as_a_whole_no_loaded_part_is_loaded_beside_one_that_failed() {
+    let mut desk = after("partition", &[true, true, false]);
+    desk.only = "changed,failed".parse().unwrap();
+    assert_eq!(planned(&desk.plan()), ["condor/2018-10-01/03 load 1: 500 of raw/condor/2018/10/01/03/"]);
+    desk.measured.parts.insert(hour(1, 7), measure(&[("seven", 901)]));
+    assert_eq!(desk.plan().partitions[0].choice, Choice::Skip(SkipReason::NeedsPerson));
+    assert_eq!(desk.plan().jobs, []);
+    // What came into an hour that had nothing replaces nothing.
+    let mut later = after("partition", &[true, true, true]);
+    later.measured.parts.insert(hour(1, 9), measure(&[("nine", 5)]));
+    later.only = "changed".parse().unwrap();
+    assert_eq!(planned(&later.plan()), ["condor/2018-10-01/09 load 1: 5 of raw/condor/2018/10/01/09/"]);
+}
+
+#[test]
+fn after_a_day_was_marked_as_failed_all_of_it_is_loaded() {
+    let mut desk = desk("partition");
+    desk.cuts.insert(slice(1), Cut::Hours);
+    let plan = desk.plan();
+    let mut scene = Scene::of(plan.clone());
+    scene.tell_all(plan.split_facts().into_iter().map(|s| Fact::Split(Box::new(s))).collect());
+    for name in scene.submit() {
+        scene.succeed(&name);
+    }
+    scene.mark(1, Mark::Failed);
+    desk.ledger = scene.ledger;
+    desk.cuts.clear();
+    desk.measured.parts.insert(hour(1, 9), measure(&[("nine", 5)]));
+    let plan = desk.plan();
+    assert_eq!(plan.partitions[0].choice, Choice::Submit(SubmitReason::Failed));
+    assert_eq!(plan.jobs.len(), 3, "hour 9, which had nothing before, among them");
 }

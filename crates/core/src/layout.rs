@@ -142,6 +142,21 @@ impl Layout {
         self.render_while_known(&self.tokens, known, Some(day), None)
     }
 
+    /// Whether only keys of one day and one combination of values begin with what [`Layout::day_prefix`] says of them, all
+    /// values known: every date field and every dimension stands before the first hour or minute, and the prefix does not
+    /// end inside a name.
+    pub fn day_has_its_own_prefix(&self) -> bool {
+        let is_time = |token: &Token| matches!(token, Token::Number(Number::Hour | Number::Minute));
+        let end = self.tokens.iter().position(is_time).unwrap_or(self.tokens.len());
+        let (prefix, rest) = self.tokens.split_at(end);
+        let is_known = |token: &Token| match token {
+            Token::Literal(_) => true,
+            Token::Number(_) if is_time(token) => true,
+            Token::Number(_) | Token::Dimension(_) => prefix.contains(token),
+        };
+        rest.iter().all(is_known) && !matches!(prefix.last(), Some(Token::Dimension(_)))
+    }
+
     /// The longest prefix that every key of this hour of the day with these dimension values shares; nothing where it
     /// says no more than that of the day does.
     pub fn hour_prefix(&self, known: &BTreeMap<String, String>, day: NaiveDate, hour: u8) -> Option<String> {

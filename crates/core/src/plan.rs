@@ -470,6 +470,14 @@ impl Plan {
         self.job.idempotent.reruns(slice)
     }
 
+    /// Whether jobs are told a prefix that keys of other days, or with other values, begin with too: a job that reads all
+    /// of it loads more than its own.
+    pub fn shares_prefixes(&self) -> bool {
+        let mut told = self.job.command.iter().chain(self.job.environment.values());
+        let is_told = self.job.reads == Reads::Prefix && told.any(|t| t.names("prefix"));
+        is_told && Layout::parse(&self.identity.layout).is_ok_and(|layout| !layout.day_has_its_own_prefix())
+    }
+
     /// What its slices may be cut into.
     pub fn means(&self) -> Means {
         let told = self.job.command.iter().chain(self.job.environment.values());

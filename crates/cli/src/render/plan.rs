@@ -78,6 +78,12 @@ pub fn plan_text(plan: &Plan) -> String {
     let revision =
         definition.revision.as_deref().unwrap_or("the file's, registered when the plan is submitted");
     let _ = writeln!(out, "Job definition: {}; queue: {}", escape::terminal(revision), plan.job.queue);
+    if plan.shares_prefixes() {
+        out.push_str(
+            "Prefix: jobs are told {prefix}, and keys that are not theirs may begin with it: see source.layout; \
+             `reads: manifest` tells a job exactly its own keys\n",
+        );
+    }
     out.push_str(&memory(plan));
     out.push_str(&splits(plan));
     if plan.jobs.len() > plan.limits.max_jobs as usize {

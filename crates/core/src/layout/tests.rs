@@ -402,3 +402,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_day_has_a_prefix_of_its_own_or_shares_it() {
+    for own in [
+        "{service}/{year}/{month}/{day}/{hour}/",
+        "{year}/{month}/{day}/{service}/{hour}/",
+        "{service}.{date:%Y-%m-%d-%H}.",
+        "{year}/{month}/{day}/{hour}/{year}{month}{day}",
+        "{service}/{date:%Y/%j}/",
+    ] {
+        assert!(Layout::parse(own).unwrap().day_has_its_own_prefix(), "{own}");
+    }
+    for shared in [
+        "{year}/{month}/{day}/{hour}/{service}/",
+        "{service}/{hour}/{year}/{month}/{day}/",
+        "{service}/{year}/{month}/{hour}/{day}/",
+        // `…/eagle` begins `…/eagle2`, too.
+        "{year}/{month}/{day}/{service}",
+    ] {
+        assert!(!Layout::parse(shared).unwrap().day_has_its_own_prefix(), "{shared}");
+    }
+}

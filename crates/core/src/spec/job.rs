@@ -29,7 +29,7 @@ const LOCAL_QUEUE: &str = "local";
 
 const SECRETS_HELP: &str = "keep it in Secrets Manager or the Parameter Store and name its ARN under `secrets:` of the job definition";
 const IDEMPOTENT_HELP: &str = "say what may run again without harm:\n\
-    slice: rerunning any part of a day replaces that part's output\n\
+    slice: rerunning any part of a day replaces what is stored of that part, whoever stored it\n\
     partition: only a whole day replaces itself\n\
     no: a second run loads twice, so ask me first";
 

@@ -67,3 +67,33 @@ fi
         "try 2",
     ]);
 }
+
+/// As on AWS: the journal, the manifests and the results are objects, which jobs reach by S3 alone.
+#[test]
+fn manifests_and_results_are_objects_where_the_state_is_in_a_bucket() {
+    let mut sandbox = sandbox!();
+    let partitions = sandbox.fill(&["condor"], 3);
+    std::fs::create_dir_all(sandbox.lake().join("state")).unwrap();
+    sandbox.spec["state"] = json!("s3://state/backfills");
+    sandbox.spec["job"]["reads"] = json!("manifest");
+    sandbox.spec["job"]["success"] = json!("result");
+    sandbox.spec["job"]["environment"]["MANIFEST"] = json!("{manifest}");
+    sandbox.save();
+    sandbox.define(&format!(
+        r#"
+s3() {{
+    curl --silent --show-error --fail --aws-sigv4 "aws:amz:$AWS_REGION:s3" \
+        --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" --header "x-amz-content-sha256: UNSIGNED-PAYLOAD" "$@"
+}}
+{CHECKSUM}
+rows=$(s3 "$AWS_ENDPOINT_URL_S3/${{MANIFEST#s3://}}" | wc -l)
+printf '{{"slice": "%s", "rows_read": %d}}' "$DAYFILL_SLICE" "$rows" > result
+s3 --upload-file result "$AWS_ENDPOINT_URL_S3/${{DAYFILL_RESULT#s3://}}"
+"#
+    ));
+    sandbox.backfill(0);
+    sandbox.outputs_are_right(&partitions);
+    let told =
+        sandbox.run(&["explain", "backfill.yaml", "condor/2018-10-02", "--format", "json"]).ended(0).json();
+    assert_eq!(told["tries"][0]["result"]["rows_read"], 1, "{told}");
+}

@@ -8,7 +8,7 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::put_object::PutObjectError;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use chrono::{DateTime, Utc};
 use dayfill_engine::ports::{Created, ErrorKind, Journal, PortError, StoredSegment};
@@ -126,17 +126,17 @@ impl S3Journal {
 
     /// An object's content; `None` where there is none.
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, PortError> {
-        self.read_range(key, None).await
+        self.read_start(key, None).await
     }
 
-    /// These bytes of it, in the words of the header `Range`.
-    async fn read_range(&self, key: &str, range: Option<String>) -> Result<Option<Vec<u8>>, PortError> {
+    /// Its first bytes, so many of them at the most. A store that knows no ranges sends all, which is not read on.
+    async fn read_start(&self, key: &str, most: Option<u64>) -> Result<Option<Vec<u8>>, PortError> {
         let asked = self.asked("read", key, "s3:GetObject");
+        let range = most.map(|most| format!("bytes=0-{}", most.saturating_sub(1)));
         let mut broken = String::new();
         for attempt in 0..ATTEMPTS {
             let get = self.client.get_object().bucket(&self.bucket).key(key).set_range(range.clone());
-            let got = get.send().await;
-            let body = match got {
+            let body = match get.send().await {
                 Ok(got) => got.body,
                 Err(e) if e.code() == Some("NoSuchKey") => return Ok(None),
                 // Nothing has no first byte.
@@ -144,8 +144,8 @@ impl S3Journal {
                 Err(e) => return Err(port_error(&e, &asked)),
             };
             // The SDK repeats a request that fails, but not one whose body breaks off.
-            match body.collect().await {
-                Ok(bytes) => return Ok(Some(bytes.to_vec())),
+            match take(body, most.unwrap_or(u64::MAX)).await {
+                Ok(bytes) => return Ok(Some(bytes)),
                 Err(e) => broken = cause(&e),
             }
             tokio::time::sleep(pause(attempt, key.as_bytes())).await;
@@ -200,6 +200,18 @@ impl S3Journal {
         let undated = || PortError::new(ErrorKind::Other, format!("cannot {}: there is none", asked.doing));
         head.last_modified().and_then(timestamp).ok_or_else(undated)
     }
+}
+
+async fn take(mut body: ByteStream, most: u64) -> Result<Vec<u8>, ByteStreamError> {
+    let mut taken = Vec::new();
+    while let Some(bytes) = body.next().await {
+        taken.extend_from_slice(&bytes?);
+        if taken.len() as u64 >= most {
+            taken.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+            break;
+        }
+    }
+    Ok(taken)
 }
 
 /// Without the SDK's own retries.
@@ -265,8 +277,7 @@ impl Journal for S3Journal {
     }
 
     async fn result(&self, job: &str, most: u64) -> Result<Option<Vec<u8>>, PortError> {
-        let range = format!("bytes=0-{}", most.saturating_sub(1));
-        self.read_range(&self.result_key(job), Some(range)).await
+        self.read_start(&self.result_key(job), Some(most)).await
     }
 
     async fn keep_snapshot(&self, bytes: &[u8]) -> Result<(), PortError> {

@@ -233,8 +233,10 @@ async fn manifests_are_kept_once_and_of_a_result_no_more_is_read_than_asked_for(
     assert_eq!(journal.result("df-1", 10).await.unwrap(), None);
     bucket.0.lock().unwrap().insert("dayfill/td-audit/results/df-1.json".to_owned(), "{}".to_owned());
     assert_eq!(journal.result("df-1", 10).await.unwrap().as_deref(), Some(b"{}".as_slice()));
+    // This store knows no ranges.
+    assert_eq!(journal.result("df-1", 1).await.unwrap().as_deref(), Some(b"{".as_slice()));
     let asked = server.asked();
     let ranges: Vec<_> =
         asked.iter().filter(|r| r.line.contains("results/")).map(|r| r.header("range")).collect();
-    assert_eq!(ranges, [Some("bytes=0-9"), Some("bytes=0-9")]);
+    assert_eq!(ranges, [Some("bytes=0-9"), Some("bytes=0-9"), Some("bytes=0-0")]);
 }

@@ -133,12 +133,13 @@ impl FolderJournal {
     }
 }
 
-/// A job has written it, so it may be anything, and of any length.
+/// A job has written it, so it may be of any length, or be something else than a file: a pipe that nobody writes to would
+/// be waited for.
 fn read_start(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
-    match File::open(path) {
-        Ok(file) if file.metadata()?.is_file() => {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => {
             let mut start = Vec::new();
-            file.take(most).read_to_end(&mut start)?;
+            File::open(path)?.take(most).read_to_end(&mut start)?;
             Ok(Some(start))
         }
         Ok(_) => Ok(None),
@@ -245,6 +246,23 @@ mod tests {
         assert_eq!(stored[0].bytes, winners);
         let left: Vec<_> = fs::read_dir(dir.path().join("journal")).unwrap().collect();
         assert_eq!(left.len(), 1, "no temporary file is left");
+    }
+
+    #[tokio::test]
+    async fn of_a_result_only_the_start_is_read_and_only_if_it_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = FolderJournal::new(dir.path());
+        assert_eq!(journal.result("df-1", 3).await.unwrap(), None);
+        journal.keep_plan("abc", b"{}").await.unwrap();
+        fs::write(dir.path().join("results/df-1.json"), b"12345").unwrap();
+        assert_eq!(journal.result("df-1", 3).await.unwrap().as_deref(), Some(b"123".as_slice()));
+        fs::create_dir(dir.path().join("results/df-2.json")).unwrap();
+        assert_eq!(journal.result("df-2", 3).await.unwrap(), None);
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("results/df-3.json")).unwrap();
+        assert_eq!(journal.result("df-3", 3).await.unwrap(), None);
+        let made = std::process::Command::new("mkfifo").arg(dir.path().join("results/df-4.json")).status();
+        assert!(made.unwrap().success());
+        assert_eq!(journal.result("df-4", 3).await.unwrap(), None, "nobody ever writes into it");
     }
 
     #[tokio::test]

@@ -171,7 +171,7 @@ pub fn decide(ledger: &Ledger, plans: &Plans, pace: Pace, now: DateTime<Utc>) ->
         all.extend(about(slice, record, scope, pace, now).into_iter().map(|d| (slice.clone(), d)));
     }
     if let Some((adoption, adopted)) = newest {
-        for job in adopted.plan.jobs.iter() {
+        for job in &adopted.plan.jobs {
             let record = ledger.slice(&job.slice);
             if record.is_none_or(SliceRecord::is_untouched) {
                 let next = first(adoption, adopted, job, record, &learned);

@@ -191,13 +191,12 @@ impl View<'_> {
             Standing::Done => Some(DayState::Done),
             Standing::Running => Some(DayState::Running),
             Standing::Waiting => Some(DayState::Waiting),
-            Standing::Failed => Some(DayState::Failed),
             Standing::NeedsPerson => Some(DayState::NeedsPerson),
             // Of a whole day the plan tells.
             Standing::New if !slice.is_part() => None,
             Standing::New if self.plan.is_some_and(|p| p.job(slice).is_some()) => Some(DayState::Planned),
-            // It was to be loaded and never reached Batch, and nobody is about to send it.
-            Standing::New => Some(DayState::Failed),
+            // What is new here was to be loaded and never reached Batch, and nobody is about to send it.
+            Standing::Failed | Standing::New => Some(DayState::Failed),
         }
     }
 

@@ -26,7 +26,7 @@ const MOST_MIB: f64 = (1u64 << 40) as f64;
 
 /// The members of a result, as they are written.
 #[derive(Deserialize)]
-struct Written {
+struct Said {
     slice: String,
     peak_mib: Option<f64>,
     rows_read: Option<u64>,
@@ -70,9 +70,8 @@ pub fn read(bytes: &[u8], job: &Intended) -> Result<Read, String> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!("the result has more than {}", show_bytes(MOST_BYTES)));
     }
-    let written: Written =
-        serde_json::from_slice(bytes).map_err(|e| format!("the result cannot be read: {e}"))?;
-    let Written { slice, peak_mib, rows_read, rows_written, rows_rejected, note } = written;
+    let said: Said = serde_json::from_slice(bytes).map_err(|e| format!("the result cannot be read: {e}"))?;
+    let Said { slice, peak_mib, rows_read, rows_written, rows_rejected, note } = said;
     if slice != job.slice.to_string() {
         let slice: String = slice.chars().take(NOTE_CHARS).collect();
         return Err(format!("the result is of the slice {slice:?}"));

@@ -34,11 +34,11 @@ pub fn chosen(
         return Err(Failure::new(Exit::Usage, what));
     }
     if !days.only.is_empty() {
-        let mut named: Vec<SliceId> = days.only.clone();
-        named.sort_unstable();
-        named.dedup();
+        let mut wanted: Vec<SliceId> = days.only.clone();
+        wanted.sort_unstable();
+        wanted.dedup();
         let state = |s: SliceId| view.state_within(&s).map(|state| (s, state));
-        return Ok(named.into_iter().filter_map(state).collect());
+        return Ok(wanted.into_iter().filter_map(state).collect());
     }
     let in_range = |p: &PartitionId| {
         days.from.is_none_or(|from| from <= p.day()) && days.to.is_none_or(|to| p.day() <= to)

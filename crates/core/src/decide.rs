@@ -6,20 +6,23 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::after::After;
+use self::doubles::doubled;
+use self::limits::{admit, brake};
 pub use self::misplaced::remedy;
 use self::misplaced::{misplaced, stop_misplaced};
-use crate::fact::{LiveStatus, Outcome};
+use crate::fact::LiveStatus;
 use crate::failure::FailureClass;
 use crate::job::{JobName, Shape};
 use crate::ledger::{Adoption, Ledger, SliceRecord, Try, TryState};
 use crate::memory::{Model, Why};
 use crate::partition::{PartitionId, SliceId};
 use crate::plan::{Plan, PlanDigest, PlannedJob};
-use crate::spec::StopAfter;
 use crate::split::{Means, Most};
 
 mod after;
+mod doubles;
 mod fallback;
+mod limits;
 mod misplaced;
 
 /// An adopted plan, with its jobs by slice.
@@ -231,66 +234,6 @@ fn hold_for_pilots(decisions: &mut [(SliceId, Decision)], scope: Scope<'_>, adop
     }
 }
 
-/// Keeps as many submissions as there is room for; none at all once the backfill is stopped, be it just now.
-fn admit(decisions: Vec<(SliceId, Decision)>, room: usize, stopped: bool) -> Vec<(SliceId, Decision)> {
-    let stopped = stopped || decisions.iter().any(|(_, d)| matches!(d, Decision::StopBackfill { .. }));
-    let mut room = if stopped { 0 } else { room };
-    let mut admitted = Vec::with_capacity(decisions.len());
-    for (slice, decision) in decisions {
-        let decision = match decision {
-            Decision::Submit(_) if room == 0 => Decision::Wait,
-            Decision::Submit(next) => {
-                room -= 1;
-                Decision::Submit(next)
-            }
-            other => other,
-        };
-        admitted.push((slice, decision));
-    }
-    admitted
-}
-
-/// The circuit breaker, and the stop where nothing at all starts.
-///
-/// Both look at the newest plan alone: whoever adopts a plan after a stop has seen to what went wrong before it.
-fn brake(
-    decisions: &mut Vec<(SliceId, Decision)>,
-    ledger: &Ledger,
-    adoption: &Adoption,
-    adopted: &AdoptedPlan,
-) {
-    if ledger.stopped().is_some() {
-        return;
-    }
-    let giving_up = decisions.iter().filter(|(_, d)| matches!(d, Decision::GiveUp { .. }));
-    let mut given_up = ledger.given_up_since_adoption();
-    let before = given_up.len();
-    given_up.extend(giving_up.map(|(slice, _)| slice.partition()));
-    let (given_up, is_more) = (given_up.len(), given_up.len() > before);
-    let days = adopted.plan.jobs.iter().map(|job| job.slice.partition()).collect::<BTreeSet<_>>().len();
-    let bound = match adopted.plan.limits.stop_after {
-        None => usize::MAX,
-        Some(StopAfter::Count(count)) => count as usize,
-        Some(StopAfter::Percent(percent)) => ((days as f64 * percent / 100.0).ceil() as usize).max(1),
-    };
-    let of_plan = |t: &&Try| t.intended.plan == adoption.digest;
-    let failed_to_start = |r: &SliceRecord| {
-        r.tries.last().filter(of_plan).is_some_and(|t| t.failure() == Some(FailureClass::StartFailed))
-    };
-    let idle = ledger.slices().filter(|(_, r)| failed_to_start(r)).count();
-    let any_started = ledger.slices().any(|(_, r)| r.tries.iter().filter(of_plan).any(Try::has_started));
-    let why = if is_more && given_up >= bound {
-        format!("{given_up} of {days} days were given up, and limits.stop_after allows fewer")
-    } else if idle >= 3 && !any_started {
-        format!("none of the first {idle} jobs started: look at the image, the command and the roles")
-    } else {
-        return;
-    };
-    if let Some((slice, _)) = decisions.first().cloned() {
-        decisions.push((slice, Decision::StopBackfill { why }));
-    }
-}
-
 fn about(
     slice: &SliceId,
     record: &SliceRecord,
@@ -388,39 +331,6 @@ fn first(
         why: request.map(|r| r.why),
         queue_why,
     }
-}
-
-/// Two accepted jobs of one load: the one that succeeded is kept, else the one that started, else the oldest; what
-/// has not started is terminated. Two that started are a person's matter.
-fn doubled(record: &SliceRecord) -> Vec<Decision> {
-    let Some(load) = record.tries.iter().filter(|t| t.job_id.is_some()).map(|t| t.intended.load).max() else {
-        return Vec::new();
-    };
-    let succeeded = |t: &Try| t.state == TryState::Ended(Outcome::Succeeded);
-    let of_load = |t: &&Try| t.intended.load == load && t.job_id.is_some();
-    let accepted: Vec<&Try> =
-        record.tries.iter().filter(of_load).filter(|t| t.is_live() || succeeded(t)).collect();
-    let started: Vec<&str> =
-        accepted.iter().filter(|t| t.has_started()).map(|t| t.intended.name.as_str()).collect();
-    let success = accepted.iter().find(|t| succeeded(t));
-    let kept = success.or_else(|| accepted.iter().find(|t| t.has_started())).or_else(|| accepted.first());
-    let mut decisions = Vec::new();
-    if record.doubling {
-        let clear = started.len() < 2 || success.is_some();
-        decisions.push(Decision::Doubled { kept: kept.filter(|_| clear).map(|t| t.intended.name.clone()) });
-    }
-    let superfluous = accepted.iter().filter(|t| t.is_live() && !t.has_started() && t.ending.is_none());
-    decisions.extend(superfluous.filter(|t| Some(t) != kept.as_ref()).map(|t| Decision::Terminate {
-        job: t.intended.name.clone(),
-        why: "dayfill: another job of this slice exists".to_owned(),
-        moves_to: None,
-    }));
-    if started.len() > 1 && record.doubling {
-        decisions.push(Decision::AskPerson {
-            why: format!("two jobs of it have started: {}", started.join(" and ")),
-        });
-    }
-    decisions
 }
 
 fn terminate(record: &SliceRecord, t: &Try, scope: Scope<'_>, stopped: bool) -> Option<Decision> {

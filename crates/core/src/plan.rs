@@ -1,66 +1,42 @@
 //! The plan: every partition in the window with a choice and its reason, and the exact jobs to submit.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::fact::Identity;
 use crate::failure::FailureClass;
-use crate::hex::hex;
 use crate::job::JobName;
 use crate::layout::Layout;
 use crate::measure::{Fingerprint, Strays};
 use crate::memory::{Model, Platform, Request};
 use crate::partition::{PartitionId, SliceId};
-use crate::spec::{
-    Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, Reclaims, RetryPolicy, Success,
-};
+use crate::spec::{Idempotent, Limits, MemoryBounds, MemorySigns, Prices, Reads, RetryPolicy, Success};
 use crate::split::{Cut, Means, Most};
 use crate::spot::LengthAdvice;
 use crate::template::Template;
 
 mod divide;
+mod file;
 mod foresight;
 mod make;
 mod only;
+mod place;
 mod stale;
 mod totals;
 
+pub use file::{PlanDigest, PlanFileError};
 pub use foresight::PlannedDeadline;
 pub use make::{Inputs, make};
 pub use only::{NotAnOnly, Only};
+pub use place::{Place, RunsOn};
 pub use stale::{StaleJob, Staleness};
 pub use totals::{Estimate, Gap, Outlier, ServiceRow, Skew, Totals};
 
 /// The version of `plan.json` that this program writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
-
-/// The digest of a plan: 64 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PlanDigest(String);
-
-impl PlanDigest {
-    /// The first twelve digits, for people.
-    pub fn short(&self) -> &str {
-        self.0.get(..12).unwrap_or(&self.0)
-    }
-
-    /// All digits; a file name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PlanDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Why a partition is in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -199,58 +175,6 @@ pub struct Unsplit {
     pub slice: SliceId,
     /// Why it stays so.
     pub why: String,
-}
-
-/// Where the journal is and where jobs run: all that `submit` needs beside the plan's jobs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Place {
-    /// Where the journal is kept: `s3://bucket/prefix`, or the absolute path of a folder.
-    pub state: String,
-    /// Where jobs run.
-    pub runs_on: RunsOn,
-}
-
-/// Where jobs run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "engine", rename_all = "snake_case", deny_unknown_fields)]
-pub enum RunsOn {
-    /// On AWS Batch; what is left out is found as any AWS tool finds it.
-    Aws {
-        /// The Region.
-        region: Option<String>,
-        /// The profile of the shared configuration.
-        profile: Option<String>,
-        /// Another endpoint for every service.
-        endpoint_url: Option<String>,
-    },
-    /// On this machine.
-    Local {
-        /// The folder of the local engine, absolute.
-        folder: String,
-        /// The folder whose subfolders are buckets, absolute.
-        lake: String,
-        /// Folders that are served as buckets: name and absolute path.
-        mounts: Vec<(String, String)>,
-        /// vCPUs that jobs may use at once; all of the machine if left out.
-        vcpus: Option<u32>,
-        /// MiB that jobs may use at once; what the machine has if left out.
-        memory_mib: Option<u64>,
-        /// Hosts that are taken away while jobs run.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        reclaims: Option<Reclaims>,
-    },
-}
-
-impl RunsOn {
-    /// How long a job may wait for a host before that is worth telling, and before what Batch says of it is believed:
-    /// while a fleet grows, its reasons come and go. The local engine has no fleet.
-    pub fn dwell(&self) -> TimeDelta {
-        match self {
-            Self::Aws { .. } => TimeDelta::minutes(10),
-            Self::Local { .. } => TimeDelta::seconds(5),
-        }
-    }
 }
 
 /// The job definition that the plan's jobs run.
@@ -398,62 +322,7 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// A `plan.json` that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanFileError {
-    /// Not JSON, or not a plan.
-    #[error("it is not a plan file of dayfill")]
-    NotAPlan(#[source] serde_json::Error),
-    /// Written by a newer program.
-    #[error(
-        "its schema version is {0}, and this program knows {SCHEMA_VERSION}: use the dayfill that made it, or plan again"
-    )]
-    Newer(u64),
-    /// Edited after it was made.
-    #[error("its content does not match its digest: it was edited; change the YAML and plan again instead")]
-    Edited,
-}
-
-#[derive(Serialize)]
-struct PlanFile<'a> {
-    digest: PlanDigest,
-    #[serde(flatten)]
-    plan: &'a Plan,
-}
-
 impl Plan {
-    /// The digest of all that the plan says.
-    pub fn digest(&self) -> PlanDigest {
-        // A plan is made of types that always serialize; an empty text would fail the comparison, never pass it.
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        PlanDigest(hex(&Sha256::digest(&text)))
-    }
-
-    /// The text of `plan.json`.
-    pub fn to_json(&self) -> String {
-        let file = PlanFile { digest: self.digest(), plan: self };
-        let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
-        text.push('\n');
-        text
-    }
-
-    /// Reads a `plan.json`.
-    pub fn from_json(text: &str) -> Result<Self, PlanFileError> {
-        let mut value: serde_json::Value = serde_json::from_str(text).map_err(PlanFileError::NotAPlan)?;
-        let version = value.get("schema_version").and_then(serde_json::Value::as_u64);
-        if let Some(version) = version
-            && version > u64::from(SCHEMA_VERSION)
-        {
-            return Err(PlanFileError::Newer(version));
-        }
-        let digest = value.as_object_mut().and_then(|o| o.remove("digest"));
-        let plan: Self = serde_json::from_value(value).map_err(PlanFileError::NotAPlan)?;
-        match digest {
-            Some(serde_json::Value::String(d)) if d == plan.digest().as_str() => Ok(plan),
-            _ => Err(PlanFileError::Edited),
-        }
-    }
-
     /// Where its jobs run, as far as memory is concerned.
     pub fn platform(&self) -> Platform {
         if self.job.definition.fargate { Platform::fargate(self.job.vcpus) } else { Platform::Ec2 }

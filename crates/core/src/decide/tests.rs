@@ -1,7 +1,7 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::fact::Fact;
+use crate::fact::{Fact, Outcome};
 use crate::plan::Plan;
 use crate::spec::{Idempotent, StopAfter};
 use crate::testing::{Scene, at, ended, intended, job, plan, slice};

@@ -189,7 +189,7 @@ mod files {
         let mut runs_on: RunsOn = serde_json::from_str(before).unwrap();
         assert_eq!(serde_json::to_string(&runs_on).unwrap(), before);
         let RunsOn::Local { reclaims, .. } = &mut runs_on else { panic!("{runs_on:?}") };
-        *reclaims = Some(Reclaims { percent: 2.5, seed: 7, queue: "spot".to_owned() });
+        *reclaims = Some(crate::spec::Reclaims { percent: 2.5, seed: 7, queue: "spot".to_owned() });
         let text = serde_json::to_string(&runs_on).unwrap();
         assert!(text.ends_with(r#""reclaims":{"percent":2.5,"seed":7,"queue":"spot"}}"#), "{text}");
         assert_eq!(serde_json::from_str::<RunsOn>(&text).unwrap(), runs_on);

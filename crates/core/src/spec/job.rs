@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::kinds::{IDEMPOTENT_HELP, check_manifest, read_idempotent, read_reads, read_success};
 use super::EngineKind;
 use super::names::{holds_access_key, is_batch_name, looks_like_credential};
 use super::parts::{JobParts, MemoryParts, MemorySignsParts};
@@ -13,6 +14,8 @@ use crate::job::OWN_VARIABLES;
 use crate::layout::Layout;
 use crate::template::Template;
 use crate::units::{self, MIB};
+
+mod kinds;
 
 /// The least memory that Batch gives a job, in MiB.
 const LEAST_MEMORY_MIB: u64 = 4;
@@ -28,10 +31,6 @@ const MOST_VCPUS: u64 = 1024;
 const LOCAL_QUEUE: &str = "local";
 
 const SECRETS_HELP: &str = "keep it in Secrets Manager or the Parameter Store and name its ARN under `secrets:` of the job definition";
-const IDEMPOTENT_HELP: &str = "say what may run again without harm:\n\
-    slice: rerunning any part of a day replaces what is stored of that part, whoever stored it\n\
-    partition: only a whole day replaces itself\n\
-    no: a second run loads twice, so ask me first";
 
 /// Where the job definition comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,41 +181,6 @@ pub(super) fn read(
         environment,
         out_of_memory,
     })
-}
-
-fn read_reads(name: &str, problems: &mut Problems) -> Option<Reads> {
-    let kind = Reads::of(name);
-    if kind.is_none() {
-        let help = "write `prefix`, for all keys that begin with {prefix}, or `manifest`, for those that the object {manifest} lists";
-        problems.add("job.reads", format!("`{}` is not a way to read", name.escape_debug()), help);
-    }
-    kind
-}
-
-fn read_success(name: &str, problems: &mut Problems) -> Option<Success> {
-    let kind = Success::of(name);
-    if kind.is_none() {
-        let help = "write `exit`, for what Batch records as SUCCEEDED, or `result`, if the job must have written its result too";
-        problems.add("job.success", format!("`{}` is not what makes a success", name.escape_debug()), help);
-    }
-    kind
-}
-
-/// A manifest is written where a job reads it, and a job reads it where it is told of it.
-fn check_manifest(reads: Option<Reads>, templates: &[&Template], problems: &mut Problems) {
-    let is_told = templates.iter().any(|template| template.names("manifest"));
-    match reads {
-        Some(Reads::Manifest) if !is_told => {
-            let message = "the job reads a manifest, and nothing tells it which";
-            let help = "add a variable such as MANIFEST: '{manifest}' to `environment`";
-            problems.add("job.reads", message, help);
-        }
-        Some(Reads::Prefix) if is_told => {
-            let message = "{manifest} is told to a job that reads a prefix, so none is written";
-            problems.add("job.reads", message, "write `reads: manifest`");
-        }
-        _ => {}
-    }
 }
 
 /// A whole number within bounds.
@@ -378,15 +342,6 @@ fn read_timeout(text: &str, problems: &mut Problems) -> Option<Duration> {
         problems.add(FIELD, format!("a timeout of {text} is too long"), "write a duration such as 2h");
     }
     Some(timeout)
-}
-
-fn read_idempotent(name: &str, problems: &mut Problems) -> Option<Idempotent> {
-    let kind = Idempotent::of(name);
-    if kind.is_none() {
-        let message = format!("`{}` is not a kind of idempotence", name.escape_debug());
-        problems.add("job.idempotent", message, IDEMPOTENT_HELP);
-    }
-    kind
 }
 
 fn read_command(words: Vec<String>, layout: Option<&Layout>, problems: &mut Problems) -> Vec<Template> {

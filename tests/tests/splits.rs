@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
-use dayfill_tests::{Sandbox, sandbox};
+use dayfill_tests::{Sandbox, SplitMix64, sandbox};
 use serde_json::{Value, json};
 
 /// A job that holds a thousand times the bytes it reads, and then writes the lines that it read, into a file for its slice.
@@ -232,4 +234,44 @@ fn only_jobs_that_replace_any_part_are_split() {
     one_that_no_memory_holds(&sandbox);
     sandbox.backfill(3).says(&["only `idempotent: slice` lets parts replace themselves"]);
     assert_eq!(split(&sandbox), [] as [Value; 0]);
+}
+
+/// Killed at random moments, while a day is cut before it is submitted and another when no memory holds it, the same
+/// command again finishes; no line is missing and none is there twice.
+#[test]
+fn killed_at_any_moment_every_part_is_loaded_once() {
+    let mut random = SplitMix64::from_environment();
+    let mut sandbox = hourly(BY_MANIFEST);
+    sandbox.spec["job"]["reads"] = json!("manifest");
+    sandbox.spec["job"]["environment"]["MANIFEST"] = json!("{manifest}");
+    sandbox.spec["split"] = json!({ "max_objects": 4 });
+    sandbox.save();
+    one_that_no_memory_holds(&sandbox);
+    for part in 0..5 {
+        put(&sandbox, &format!("04/08/part-{part}.log"), 5_000);
+    }
+    let run = ["run", "backfill.yaml", "--yes"];
+    for _ in 0..12 {
+        let (mut child, out, err) = sandbox.spawn(&run);
+        thread::sleep(Duration::from_millis(random.below(1500)));
+        if child.try_wait().unwrap().is_some() {
+            Sandbox::wait(&run, (child, out, err)).ended(0);
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    sandbox.run(&run).ended(0);
+    sandbox.no_orphans();
+    let written = written(&sandbox);
+    for day in ["2018-10-03", "2018-10-04", "2018-10-05"] {
+        let slices: Vec<&str> =
+            written.keys().map(String::as_str).filter(|name| name.contains(day)).collect();
+        assert!(day == "2018-10-05" || slices.len() > 1, "{slices:?}");
+        is_loaded(&sandbox, day, &slices);
+    }
+    for (slice, times) in sandbox.facts().successes() {
+        assert_eq!(times, 1, "{slice}");
+    }
+    assert_eq!(sandbox.status()["total"]["done"], 5);
 }

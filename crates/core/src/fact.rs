@@ -174,6 +174,9 @@ pub struct Ended {
     /// Why what the job said of itself is ignored, or a part of it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result_ignored: Option<String>,
+    /// Why its outcome is another than Batch says, in words of dayfill.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub remark: Option<String>,
     /// What the job itself said of having run out of memory, where its class rests on that.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sign: Option<String>,

@@ -203,10 +203,12 @@ impl Ledger {
                     t.waits_since = stamp;
                 }
                 t.reason = reason;
+                // It runs again, on another host than when it was last looked at.
+                let began_anew = status == LiveStatus::Running && reclaims > t.reclaims;
                 // A stale answer gives no host back.
                 t.reclaims = t.reclaims.max(reclaims);
                 t.seen_running |= status == LiveStatus::Running;
-                if t.state != TryState::Live(status) {
+                if t.state != TryState::Live(status) || began_anew {
                     t.note_run(stamp);
                     t.state = TryState::Live(status);
                     t.changed = stamp;

@@ -19,7 +19,7 @@ use crate::units::show_bytes;
 /// The most bytes that a result may have.
 pub const MOST_BYTES: u64 = 64 * 1024;
 
-/// A note is cut to so many characters.
+/// A note, and whatever else a job wrote, is cut to so many characters.
 const NOTE_CHARS: usize = 1000;
 /// A peak of more MiB than any machine has is no number to go on with.
 const MOST_MIB: f64 = (1u64 << 40) as f64;
@@ -70,11 +70,11 @@ pub fn read(bytes: &[u8], job: &Intended) -> Result<Read, String> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!("the result has more than {}", show_bytes(MOST_BYTES)));
     }
-    let said: Said = serde_json::from_slice(bytes).map_err(|e| format!("the result cannot be read: {e}"))?;
+    let said: Said = serde_json::from_slice(bytes)
+        .map_err(|e| format!("the result cannot be read: {}", cut(&e.to_string())))?;
     let Said { slice, peak_mib, rows_read, rows_written, rows_rejected, note } = said;
     if slice != job.slice.to_string() {
-        let slice: String = slice.chars().take(NOTE_CHARS).collect();
-        return Err(format!("the result is of the slice {slice:?}"));
+        return Err(format!("the result is of the slice {:?}", cut(&slice)));
     }
     let asked = job.memory_mib;
     let believed = peak_mib.filter(|peak| is_believable(*peak, asked));
@@ -87,9 +87,13 @@ pub fn read(bytes: &[u8], job: &Intended) -> Result<Read, String> {
         rows_read,
         rows_written,
         rows_rejected,
-        note: note.map(|note| note.chars().take(NOTE_CHARS).collect()),
+        note: note.map(|note| cut(&note)),
     };
     Ok(Read { result, ignored })
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(NOTE_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -137,6 +141,11 @@ mod tests {
         );
         let enormous = format!(r#"{{"slice": "condor/2018-10-04", "note": "{}"}}"#, "x".repeat(70_000));
         assert_eq!(why(&enormous), "the result has more than 64.0 KiB");
+        let long = format!(r#"{{"slice": "condor/2018-10-04", "rows_read": "{}"}}"#, "x".repeat(60_000));
+        assert!(
+            why(&long).contains("invalid type") && why(&long).len() < 1100,
+            "what a job wrote is not told at length"
+        );
         assert!(read(&[0xff, 0xfe], &job()).unwrap_err().contains("cannot be read"));
     }
 

@@ -167,6 +167,7 @@ pub fn ended(name: &JobName, outcome: Outcome, started: bool) -> Fact {
         peak_kib: None,
         result: None,
         result_ignored: None,
+        remark: None,
         sign: None,
         log_tail: Vec::new(),
         log_stream: None,

@@ -175,6 +175,12 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
     u64::try_from(whole + part).ok()
 }
 
+/// A rate with two digits that say something: `0.20`, `0.0031`.
+pub fn show_rate(rate: f64) -> String {
+    let decimals = if rate > 0.0 { (1.0 - rate.log10().floor()).clamp(2.0, 9.0) } else { 2.0 };
+    format!("{rate:.*}", decimals as usize)
+}
+
 /// Bytes with three digits: `433 MB` would be ambiguous, so powers of two with their own names.
 pub fn show_bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -285,6 +291,15 @@ mod tests {
         for seconds in [0, 1, 59, 60, 5400, 86_400, 90_061, 700_000] {
             let duration = Duration::from_secs(seconds);
             assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
+        }
+    }
+
+    #[test]
+    fn rates_never_read_as_nothing() {
+        for (rate, text) in
+            [(0.2, "0.20"), (12.345, "12.35"), (0.003, "0.0030"), (0.000_123, "0.00012"), (0.0, "0.00")]
+        {
+            assert_eq!(show_rate(rate), text);
         }
     }
 

@@ -11,10 +11,15 @@ use dayfill_core::ledger::Ledger;
 use dayfill_core::partition::SliceId;
 use dayfill_core::rate::Rate;
 
+use futures::StreamExt;
+
 use crate::book::{Book, BookError};
 use crate::divide::{ToCut, cut_slice};
 use crate::event::{Event, Reporter};
 use crate::ports::{ErrorKind, Queue, Source};
+
+/// Jobs that Batch is asked to end at once.
+const AT_ONCE: usize = 16;
 
 /// Half of the day for which finished jobs were seen to be kept at least (field reports; the guide says seven days).
 const LONGEST_GAP: TimeDelta = TimeDelta::hours(12);
@@ -172,9 +177,22 @@ impl Engine {
                 to_end.push((job, why));
             }
         }
-        for (job, why) in to_end {
-            if let Some(id) = self.book.ledger().job(&job).and_then(|(_, t)| t.job_id.clone()) {
-                self.queue.terminate(&id, &why).await?;
+        let (ledger, queue) = (self.book.ledger(), self.queue.as_ref());
+        let id = |job: &JobName| ledger.job(job).and_then(|(_, t)| t.job_id.clone());
+        let ends: Vec<_> = to_end
+            .iter()
+            .filter_map(|(job, why)| Some((id(job)?, why)))
+            .map(|(id, why)| async move { queue.terminate(&id, why).await })
+            .collect();
+        let mut ends = futures::stream::iter(ends).buffer_unordered(AT_ONCE);
+        while let Some(end) = ends.next().await {
+            match end {
+                // The next step asks again, and what is to be sent does not wait for it.
+                Err(e) if e.kind == ErrorKind::Throttled => {
+                    self.reporter.hear(Event::Warning { what: format!("{}; asking again", e.what) });
+                    break;
+                }
+                end => end?,
             }
         }
         Ok(())

@@ -12,12 +12,12 @@ use dayfill_core::ledger::{Ledger, Try, TryState};
 use dayfill_core::partition::SliceId;
 use dayfill_core::result::{self, MOST_BYTES, Read};
 use dayfill_core::spec::Success;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::advance::Engine;
 use crate::book::BookError;
 use crate::event::Event;
-use crate::ports::{Bounds, ErrorKind, FoundJob, PortError, SeenJob, SeenState};
+use crate::ports::{Bounds, ErrorKind, FoundJob, SeenJob, SeenState};
 
 /// DescribeJobs takes at most so many ids.
 const IDS: usize = 100;
@@ -84,7 +84,7 @@ impl Engine {
             let once = seen.into_iter().filter(|job| told.insert(job.job_id.clone()));
             // Logs and results are read meanwhile.
             let read: Vec<_> = once.map(|job| self.fact_of(job)).collect();
-            let read: Vec<Option<Fact>> = futures::stream::iter(read).buffered(AT_ONCE).collect().await;
+            let read: Vec<Option<Fact>> = futures::stream::iter(read).buffered(AT_ONCE).try_collect().await?;
             facts.extend(read.into_iter().flatten());
             absent.extend(chunk.iter().filter(|a| a.job_id.as_ref().is_some_and(|id| !told.contains(id))));
         }
@@ -141,16 +141,16 @@ impl Engine {
             return Ok(None);
         }
         let Some((slice, t)) = self.book.ledger().job(&asked.name) else { return Ok(None) };
-        let said = self.said(t).await?;
-        if !matches!(said, Some(Ok(_))) {
+        let Some(said) = self.said(t).await? else { return Ok(None) };
+        if said.missing().is_some() {
             return Ok(Some(Fact::Lost { name: asked.name.clone() }));
         }
-        // It is written at the end of the job, so the job came to its end.
+        // A job writes it last, so this one came to its end.
         let what = "vanished from AWS Batch, but its result is there".to_owned();
         self.reporter.hear(Event::Note { slice: slice.clone(), what: what.clone() });
         let mut ended = ended(asked.name.clone(), Outcome::Succeeded, &JobEnd::default(), None);
-        ended.reasons.insert(what);
-        note_result(&mut ended, said);
+        ended.remark = Some(what);
+        said.note(&mut ended);
         Ok(Some(Fact::Ended(Box::new(ended))))
     }
 
@@ -181,53 +181,67 @@ impl Engine {
         Ok(late)
     }
 
-    async fn fact_of(&self, seen: SeenJob) -> Option<Fact> {
-        let (slice, t) = self.book.ledger().job(&seen.name)?;
+    async fn fact_of(&self, seen: SeenJob) -> Result<Option<Fact>, BookError> {
+        let Some((slice, t)) = self.book.ledger().job(&seen.name) else { return Ok(None) };
         let slice = slice.clone();
         match seen.state {
             SeenState::Live { status, reason, reclaims } => {
                 if !is_news(t, status, reason.as_deref(), reclaims) {
-                    return None;
+                    return Ok(None);
                 }
                 self.reporter.hear(Event::Moved { slice, status, reason: reason.clone() });
-                Some(Fact::Seen { name: seen.name, status, reason, reclaims })
+                Ok(Some(Fact::Seen { name: seen.name, status, reason, reclaims }))
             }
             SeenState::Succeeded(end) if is_suspect(&end) => {
-                self.failed(slice, t, seen.name, FailureClass::Suspect, &end, seen.log_stream).await
+                Ok(self.failed(slice, t, seen.name, FailureClass::Suspect, &end, seen.log_stream).await)
             }
             SeenState::Succeeded(end) => {
-                let said = self.said(t).await.ok()?;
-                let plan = self.book.plans().get(&t.intended.plan);
-                let promised = plan.is_some_and(|p| p.plan().job.success == Success::Result);
-                if promised && !matches!(said, Some(Ok(_))) {
-                    let why = said.and_then(Result::err).unwrap_or_else(|| "there is none".to_owned());
+                let Some(said) = self.said(t).await? else { return Ok(None) };
+                let missing = if self.promised(t) { said.missing() } else { None };
+                if let Some(why) = missing {
                     let what = format!("SUCCEEDED without its result: {why}");
                     self.reporter.hear(Event::Note { slice: slice.clone(), what: what.clone() });
                     let class = FailureClass::Suspect;
-                    let fact = self.failed(slice, t, seen.name, class, &end, seen.log_stream).await?;
-                    return Some(with_reason(fact, what));
+                    let fact = self.failed(slice, t, seen.name, class, &end, seen.log_stream).await;
+                    return Ok(fact.map(|fact| remarked(fact, what)));
                 }
                 let mut ended = ended(seen.name, Outcome::Succeeded, &end, seen.log_stream);
                 ended.peak_kib = seen.peak_kib;
-                note_result(&mut ended, said);
+                said.note(&mut ended);
                 let ran = ended.stopped_at.zip(ended.started_at).and_then(|(a, b)| (a - b).to_std().ok());
                 self.reporter.hear(Event::Succeeded { slice, ran });
-                Some(Fact::Ended(Box::new(ended)))
+                Ok(Some(Fact::Ended(Box::new(ended))))
             }
             SeenState::Failed(end) => {
-                self.failed(slice, t, seen.name, classify(&end), &end, seen.log_stream).await
+                Ok(self.failed(slice, t, seen.name, classify(&end), &end, seen.log_stream).await)
             }
         }
     }
 
-    /// What a job has said of itself: nothing, something, or something that is ignored. An error where that cannot be read
-    /// just now; then nothing is said of the job yet, and the next look sees it again.
-    async fn said(&self, t: &Try) -> Result<Option<Result<Read, String>>, PortError> {
-        match self.book.journal().result(t.intended.name.as_str(), MOST_BYTES + 1).await {
-            Ok(bytes) => Ok(bytes.map(|bytes| result::read(&bytes, &t.intended))),
-            Err(e) if is_passing(e.kind) => Err(e),
-            Err(e) => Ok(Some(Err(e.what))),
-        }
+    /// Whether the job must have written a result to count as a success.
+    fn promised(&self, t: &Try) -> bool {
+        let plan = self.book.plans().get(&t.intended.plan);
+        plan.is_some_and(|p| p.plan().job.success == Success::Result)
+    }
+
+    /// What a job has said of itself. Where that cannot be read just now it is none, and nothing is said of the job yet:
+    /// the next look sees it again. What nobody lets us read is an error where the job must have said something.
+    async fn said(&self, t: &Try) -> Result<Option<Said>, BookError> {
+        let name = t.intended.name.as_str();
+        Ok(Some(match self.book.journal().result(name, MOST_BYTES + 1).await {
+            Ok(None) => Said::Nothing,
+            Ok(Some(bytes)) => match result::read(&bytes, &t.intended) {
+                Ok(read) => Said::Something(read),
+                Err(why) => Said::Ignored(why),
+            },
+            Err(e) if e.kind == ErrorKind::Denied && !self.promised(t) => Said::Ignored(e.what),
+            Err(e) if matches!(e.kind, ErrorKind::Denied | ErrorKind::Credentials) => return Err(e.into()),
+            Err(e) => {
+                let what = format!("the result of job {name} cannot be read: {}; looking again", e.what);
+                self.reporter.hear(Event::Warning { what });
+                return Ok(None);
+            }
+        }))
     }
 
     /// The end of a job that failed, with what its log says of it. A log that is not there, or may not be read, is an empty
@@ -318,25 +332,40 @@ fn accepted(job: &FoundJob) -> Fact {
     Fact::Accepted { name: job.name.clone(), job_id: job.job_id.clone(), found: true }
 }
 
-fn with_reason(fact: Fact, why: String) -> Fact {
+fn remarked(fact: Fact, what: String) -> Fact {
     match fact {
-        Fact::Ended(mut ended) => {
-            ended.reasons.insert(why);
-            Fact::Ended(ended)
-        }
+        Fact::Ended(ended) => Fact::Ended(Box::new(Ended { remark: Some(what), ..*ended })),
         other => other,
     }
 }
 
-/// Where nobody has measured the peak, it is what the job says.
-fn note_result(ended: &mut Ended, said: Option<Result<Read, String>>) {
-    match said {
-        None => {}
-        Some(Err(why)) => ended.result_ignored = Some(why),
-        Some(Ok(Read { result, ignored })) => {
-            ended.peak_kib = ended.peak_kib.or(result.peak_kib);
-            ended.result = Some(result);
-            ended.result_ignored = ignored;
+/// What a job has said of itself.
+enum Said {
+    Nothing,
+    Ignored(String),
+    Something(Read),
+}
+
+impl Said {
+    /// Why there is no result to go by, if there is none.
+    fn missing(&self) -> Option<String> {
+        match self {
+            Self::Nothing => Some("there is none".to_owned()),
+            Self::Ignored(why) => Some(why.clone()),
+            Self::Something(_) => None,
+        }
+    }
+
+    /// Where nobody has measured the peak, it is what the job says.
+    fn note(self, ended: &mut Ended) {
+        match self {
+            Self::Nothing => {}
+            Self::Ignored(why) => ended.result_ignored = Some(why),
+            Self::Something(Read { result, ignored }) => {
+                ended.peak_kib = ended.peak_kib.or(result.peak_kib);
+                ended.result = Some(result);
+                ended.result_ignored = ignored;
+            }
         }
     }
 }
@@ -358,6 +387,7 @@ fn ended(name: JobName, outcome: Outcome, end: &JobEnd, log_stream: Option<Strin
         peak_kib: None,
         result: None,
         result_ignored: None,
+        remark: None,
         sign: None,
         log_tail: Vec::new(),
         log_stream,

@@ -175,8 +175,12 @@ impl Engine {
         let mut sender = Sender::new(queue.clone(), clock.clone(), reporter.clone(), rate);
         let mut listed = Listed::default();
         loop {
-            let due = decide(book.ledger(), book.plans(), pace, clock.now());
             let most = sender.room(BATCH);
+            let due = if Listed::is_needed(book) {
+                decide(book.ledger(), book.plans(), pace, clock.now())
+            } else {
+                Vec::new()
+            };
             let listing = listed.list(due, book, source.as_ref(), reporter.as_ref(), most);
             if let Err(error) = sender.send_during(listing).await {
                 return Err(give_back(sender, book, error).await?);

@@ -48,7 +48,8 @@ async fn cancel(
     book.append(|ledger, plans| {
         let plan = ledger.adopted().and_then(|a| plans.get(&a.digest));
         let view = View { ledger, plan, now };
-        let still = days.iter().filter(|d| view.state_within(d).is_some_and(is_open));
+        let states = view.partitions();
+        let still = days.iter().filter(|d| days::state(&view, &states, d).is_some_and(is_open));
         let within = |day: &SliceId| {
             let all = view.slices(day.partition());
             let day = day.clone();

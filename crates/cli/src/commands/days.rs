@@ -1,5 +1,7 @@
 //! Which days a person means: what `cancel` and `mark` share.
 
+use std::collections::BTreeMap;
+
 use dayfill_core::escape;
 use dayfill_core::partition::{PartitionId, SliceId};
 use dayfill_core::report::{DayState, View};
@@ -37,7 +39,7 @@ pub fn chosen(
         let mut wanted: Vec<SliceId> = days.only.clone();
         wanted.sort_unstable();
         wanted.dedup();
-        let state = |s: SliceId| view.state_within(&s).map(|state| (s, state));
+        let state = |s: SliceId| state(view, &known, &s).map(|state| (s, state));
         return Ok(wanted.into_iter().filter_map(state).collect());
     }
     let in_range = |p: &PartitionId| {
@@ -51,6 +53,11 @@ pub fn chosen(
     };
     let meant = known.into_iter().filter(|(p, _)| in_range(p) && has(p));
     Ok(meant.map(|(p, state)| (SliceId::whole(p), state)).collect())
+}
+
+/// What a partition or a part of one is; `known` are the states of all partitions.
+pub fn state(view: &View<'_>, known: &BTreeMap<PartitionId, DayState>, slice: &SliceId) -> Option<DayState> {
+    if slice.is_part() { view.state_within(slice) } else { known.get(slice.partition()).copied() }
 }
 
 /// Says which days, before anything happens to them.

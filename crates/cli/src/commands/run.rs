@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use dayfill_core::plan::Plan;
+use dayfill_core::plan::{Only, Plan};
 use dayfill_engine::book::Book;
 
 use super::submit::{adopt_plan, check_limit};
@@ -56,7 +56,10 @@ fn ask(plan: &Plan, progress: &Progress, yes: bool) -> Result<bool, Failure> {
 fn is_new_work(plan: &Plan, book: &Book) -> bool {
     let ledger = book.ledger();
     let deadline = |plan: &Plan| plan.deadline.map(|d| d.at);
-    let is_other = book.newest_plan().is_some_and(|adopted| deadline(adopted.plan()) != deadline(plan));
+    // A plan for a few days would take what was not sent yet of all others out.
+    let is_whole = plan.only == Only::default();
+    let is_other =
+        book.newest_plan().is_some_and(|adopted| deadline(adopted.plan()) != deadline(plan)) && is_whole;
     let under_way = ledger.live().next().is_some();
     !plan.jobs.is_empty() || (under_way && (is_other || ledger.stopped().is_some()))
 }

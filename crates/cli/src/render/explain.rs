@@ -76,7 +76,7 @@ fn try_json(t: &Try) -> serde_json::Value {
         "attempts": ended.map(|e| e.attempts), "reclaims": ended.map(|e| e.reclaims),
         "log_tail": ended.map(|e| &e.log_tail), "memory_why": t.intended.memory_why,
         "peak_kib": ended.and_then(|e| e.peak_kib), "result": ended.and_then(|e| e.result.as_ref()),
-        "result_ignored": ended.and_then(|e| e.result_ignored.as_ref()), "sign": ended.and_then(|e| e.sign.as_ref()),
+        "remark": ended.and_then(|e| e.remark.as_ref()), "result_ignored": ended.and_then(|e| e.result_ignored.as_ref()), "sign": ended.and_then(|e| e.sign.as_ref()),
     })
 }
 
@@ -152,6 +152,9 @@ fn one_try(t: &Try) -> String {
         });
         let _ =
             writeln!(out, "    ran {} to {} ({ran}), {attempts}{lost}{peak}", time(started), time(stopped));
+    }
+    if let Some(remark) = &ended.remark {
+        let _ = writeln!(out, "    {}", escape::terminal(remark));
     }
     if let Some(result) = &ended.result {
         let _ = writeln!(out, "    the job says: {}", escape::terminal(&said(result)));

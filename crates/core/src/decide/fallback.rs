@@ -9,7 +9,6 @@ use super::Plans;
 use crate::fact::LiveStatus;
 use crate::ledger::{Adoption, Ledger, SliceRecord, Try, TryState};
 use crate::plan::Plan;
-use crate::spec::Idempotent;
 use crate::spot::Outlook;
 
 /// Why the deadline of the newest plan will not be kept, if it has one and will not.
@@ -25,6 +24,7 @@ pub(super) fn reason(tries: &[&Try], plan: &Plan, late: Option<&str>) -> Option<
     let went = |t: &&Try| t.intended.queue == *fallback || t.moves_to.is_some();
     let before = tries.iter().copied().find(went).map(|t| match &t.intended.queue_why {
         Some(why) => why.clone(),
+        None if t.intended.queue == *fallback => format!("try {} went there", t.intended.r#try),
         None => format!("try {} was ended for it", t.intended.r#try),
     });
     before.or_else(|| taken(tries, plan)).or_else(|| late.map(str::to_owned))
@@ -56,5 +56,5 @@ fn taken(tries: &[&Try], plan: &Plan) -> Option<String> {
 /// it may have begun to run since it was looked at, and a person would have to be asked.
 fn may_move(t: &Try, plan: &Plan) -> bool {
     let waits = matches!(t.state, TryState::Live(LiveStatus::Submitted | LiveStatus::Runnable));
-    waits && plan.job.idempotent != Idempotent::No
+    waits && plan.reruns(&t.intended.slice)
 }

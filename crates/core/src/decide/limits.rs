@@ -33,7 +33,8 @@ pub(super) fn admit(
 
 /// The circuit breaker, and the stop where nothing at all starts.
 ///
-/// Both look at the newest plan alone: whoever adopts a plan after a stop has seen to what went wrong before it.
+/// Both look at what happened since the newest plan was adopted: whoever adopts a plan after a stop has seen to what went
+/// wrong before it.
 pub(super) fn brake(
     decisions: &mut Vec<(SliceId, Decision)>,
     ledger: &Ledger,
@@ -48,7 +49,11 @@ pub(super) fn brake(
     let before = given_up.len();
     given_up.extend(giving_up.map(|(slice, _)| slice.partition()));
     let (given_up, is_more) = (given_up.len(), given_up.len() > before);
-    let days = adopted.plan.jobs.iter().map(|job| job.slice.partition()).collect::<BTreeSet<_>>().len();
+    let is_open = |r: &SliceRecord| r.live().next().is_some() || (r.verdict.is_none() && r.divided.is_none());
+    let under_way = ledger.slices().filter(|(_, r)| is_open(r)).map(|(slice, _)| slice.partition());
+    let planned = adopted.plan.jobs.iter().map(|job| job.slice.partition());
+    // A plan may be adopted for a few days, or for another deadline alone, while many others are under way.
+    let days = planned.chain(under_way).collect::<BTreeSet<_>>().len().max(given_up);
     let bound = match adopted.plan.limits.stop_after {
         None => usize::MAX,
         Some(StopAfter::Count(count)) => count as usize,

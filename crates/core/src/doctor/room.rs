@@ -69,7 +69,8 @@ pub fn memory(
     types.sort_unstable();
     types.dedup();
     let of = if types.is_empty() { "the hosts".to_owned() } else { types.join(", ") };
-    let known: Option<Vec<u64>> = types.iter().map(|name| most_mib(name)).collect();
+    let all_named = environments.iter().all(|e| !e.instance_types.is_empty());
+    let known: Option<Vec<u64>> = types.iter().map(|name| most_mib(name).filter(|_| all_named)).collect();
     if let Some(most) = known.and_then(|known| known.into_iter().max()).filter(|most| *most < bounds.max_mib)
     {
         let (wanted, most) = (show_mib(bounds.max_mib), show_mib(most));

@@ -142,6 +142,8 @@ fn nobody_pretends_to_know_how_large_a_host_is() {
     };
     let small = memory(2, bounds(2048, 30_720), &[of(&["m5.large", "m5.xlarge"])], None);
     says(&small, Status::Failed, "30 GiB, and no host of m5.large, m5.xlarge has more than 16 GiB");
+    let unnamed = memory(2, bounds(2048, 30_720), &[of(&["m5.large"]), of(&[])], None);
+    says(&unnamed, Status::Warning, "cannot be told");
     for enough in [&["m5.large", "r5.xlarge"][..], &["m5.large", "optimal"]] {
         says(&memory(2, bounds(2048, 30_720), &[of(enough)], None), Status::Warning, "cannot be told");
     }

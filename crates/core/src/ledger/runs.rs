@@ -18,6 +18,8 @@ impl Try {
     /// attempt between two looks is missing.
     pub fn reclaimed(&self) -> TimeDelta {
         let milliseconds = match &self.ended {
+            // Of a job that vanished Batch no longer tells its attempts.
+            Some(ended) if ended.attempts == 0 => self.ran_before_ms,
             Some(ended) => ended.reclaimed_ms,
             None if self.reclaims > 0 => self.ran_before_ms,
             None => 0,

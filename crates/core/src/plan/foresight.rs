@@ -58,16 +58,17 @@ mod tests {
 
     #[test]
     fn a_plan_tells_when_it_will_be_done_and_without_a_deadline_nothing() {
-        let mut scene = Scene::of(plan(vec![job(1, 1, 0)]));
+        let mut scene = Scene::of(plan((1..=3).map(|of| job(of, 1, 0)).collect()));
         let foreseen = |scene: &Scene| {
-            let mut plan = plan(vec![job(2, 1, 0)]);
+            let mut plan = plan(vec![job(4, 1, 0)]);
             plan.made_at = at(600);
             plan.foresee(Some(at(9_999)), &scene.ledger);
             plan.deadline.unwrap()
         };
         assert_eq!(foreseen(&scene), PlannedDeadline { at: at(9_999), done_by: None });
-        let name = scene.submit_one().name;
-        scene.succeed(&name);
+        for name in scene.submit() {
+            scene.succeed(&name);
+        }
         // A minute, and the rest of the minute that it ends in.
         assert_eq!(foreseen(&scene).done_by, Some(at(680)));
         let mut plan = plan(vec![job(2, 1, 0)]);

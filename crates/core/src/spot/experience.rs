@@ -8,11 +8,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::LEAST_RECLAIMS;
 use crate::fact::Outcome;
 use crate::ledger::{Ledger, Try, TryState};
-use crate::plan::History;
 use crate::units;
 
 /// A start is known where so many jobs have told it.
 const LEAST_STARTS: usize = 3;
+/// How long jobs run is known where so many have succeeded.
+const LEAST_RUNS: usize = 3;
+/// Nothing is said of jobs with more than so many times the bytes of the largest one that succeeded.
+const FAR: u64 = 8;
 
 /// What jobs were exposed to on one queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,7 +38,9 @@ impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ran = units::show_duration(rounded(self.ran).to_std().unwrap_or_default());
         match self.rate() {
-            Some(rate) => write!(f, "{rate:.2} reclaims an hour: {} in {ran}", self.reclaims),
+            Some(rate) => {
+                write!(f, "{} reclaims an hour: {} in {ran}", units::show_rate(rate), self.reclaims)
+            }
             None => write!(f, "{} reclaims in {ran}", self.reclaims),
         }
     }
@@ -52,8 +57,36 @@ fn rounded(ran: TimeDelta) -> TimeDelta {
 pub struct Experience {
     queues: BTreeMap<String, Exposure>,
     start: Option<TimeDelta>,
-    history: History,
-    median: Option<TimeDelta>,
+    runs: Option<Runs>,
+}
+
+/// How long jobs ran that succeeded, as far as it follows their bytes: a line by least squares, that does not fall.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Runs {
+    bytes: f64,
+    hours: f64,
+    hours_a_byte: f64,
+    largest: u64,
+}
+
+impl Runs {
+    fn of(seen: &[(u64, TimeDelta)]) -> Option<Self> {
+        if seen.len() < LEAST_RUNS {
+            return None;
+        }
+        let n = seen.len() as f64;
+        let bytes = seen.iter().map(|(b, _)| *b as f64).sum::<f64>() / n;
+        let mean = seen.iter().map(|(_, ran)| hours(*ran)).sum::<f64>() / n;
+        let (mut xx, mut xy) = (0.0, 0.0);
+        for (b, ran) in seen {
+            let dx = *b as f64 - bytes;
+            xx += dx * dx;
+            xy += dx * (hours(*ran) - mean);
+        }
+        let hours_a_byte = if xx > 0.0 { (xy / xx).max(0.0) } else { 0.0 };
+        let largest = seen.iter().map(|(b, _)| *b).max().unwrap_or_default();
+        Some(Self { bytes, hours: mean, hours_a_byte, largest })
+    }
 }
 
 impl Experience {
@@ -63,17 +96,19 @@ impl Experience {
         let (mut starts, mut runs) = (Vec::new(), Vec::new());
         for t in ledger.slices().flat_map(|(_, r)| &r.tries) {
             let exposure = queues.entry(t.intended.queue.clone()).or_default();
-            exposure.reclaims += u64::from(t.reclaims);
+            // Of reclaims that journals of before tell without their time nothing follows.
+            if t.reclaimed() > TimeDelta::zero() {
+                exposure.reclaims += u64::from(t.reclaims);
+            }
             exposure.ran += t.reclaimed() + t.ran_last(now);
             starts.extend(started_after(t));
             if t.state == TryState::Ended(Outcome::Succeeded) {
-                runs.push(t.ran_last(now));
+                runs.push((t.intended.bytes, t.ran_last(now)));
             }
         }
         starts.sort_unstable();
-        runs.sort_unstable();
         let start = if starts.len() < LEAST_STARTS { None } else { starts.get(starts.len() / 4).copied() };
-        Self { queues, start, history: History::of(ledger), median: runs.get(runs.len() / 2).copied() }
+        Self { queues, start, runs: Runs::of(&runs) }
     }
 
     /// What jobs were exposed to, by queue.
@@ -97,19 +132,22 @@ impl Experience {
         self.start
     }
 
-    /// How long a job with so many bytes runs where nothing is taken from it: as its bytes took so far, and no less than the
-    /// median of the jobs that succeeded, since what a job does beside reading is not in its bytes. Nothing before the
-    /// first success.
-    pub fn run(&self, bytes: u64) -> Option<TimeDelta> {
-        let median = self.median?;
-        Some(by_bytes(self.history, bytes)?.max(median))
+    /// How long a job with so many bytes runs where nothing is taken from it, in hours: by a line through the jobs that
+    /// succeeded. Nothing before three have, nor far beyond the largest of them: what small days take is mostly their
+    /// start, and says little of large ones.
+    pub(super) fn run(&self, bytes: u64) -> Option<f64> {
+        let runs = self.runs.filter(|runs| bytes <= runs.largest.saturating_mul(FAR))?;
+        let said = runs.hours + runs.hours_a_byte * (bytes as f64 - runs.bytes);
+        Some(said.max(0.0))
     }
-}
 
-/// How long so many bytes take by this history.
-pub(super) fn by_bytes(history: History, bytes: u64) -> Option<TimeDelta> {
-    let per_byte = history.seconds as f64 / history.bytes.max(1) as f64;
-    (history.jobs > 0).then(|| from_hours(per_byte * bytes as f64 / 3600.0))
+    /// The bytes that a job reads which runs for so many hours; nothing where time does not follow bytes, or a job
+    /// without any would run for longer.
+    pub(super) fn bytes_in(&self, hours: f64) -> Option<u64> {
+        let runs = self.runs.filter(|runs| runs.hours_a_byte > 0.0)?;
+        let bytes = runs.bytes + (hours - runs.hours) / runs.hours_a_byte;
+        (bytes >= 1.0).then_some(bytes as u64)
+    }
 }
 
 /// How long after its intent a job started that needed only one attempt.
@@ -209,14 +247,34 @@ mod tests {
         assert_eq!(start(&scene), Some(TimeDelta::seconds(7)));
     }
 
+    /// The seconds that a job with so many bytes is expected to run after jobs of these bytes and seconds.
+    fn run(seen: &[(u64, i64)], bytes: u64) -> Option<f64> {
+        let runs: Vec<_> = seen.iter().map(|(b, s)| (*b, TimeDelta::seconds(*s))).collect();
+        Experience { runs: Runs::of(&runs), ..Experience::default() }.run(bytes).map(|h| (h * 3600.0).round())
+    }
+
     #[test]
-    fn a_run_is_as_long_as_its_bytes_and_no_shorter_than_the_median() {
-        let run = |scene: &Scene, bytes| Experience::of(&scene.ledger, scene.now).run(bytes);
-        assert_eq!(run(&scene(&[]), 1000), None);
-        // Each job read 1000 bytes in a minute.
-        let scene = scene(&[(1, 0, 0); 2]);
-        assert_eq!(run(&scene, 60_000), Some(TimeDelta::hours(1)));
-        assert_eq!(run(&scene, 1), Some(TimeDelta::minutes(1)));
-        assert_eq!(run(&scene, u64::MAX), Some(from_hours(LONGEST_HOURS)));
+    fn a_run_follows_its_bytes_as_far_as_it_did() {
+        assert_eq!(run(&[(1000, 60), (2000, 90)], 1000), None, "two are too few");
+        let seen = [(1000, 60), (2000, 90), (3000, 120)];
+        assert_eq!(run(&seen, 2500), Some(105.0));
+        assert_eq!(run(&seen, 24_000), Some(750.0));
+        assert_eq!(run(&seen, 24_001), None, "nobody has seen anything like it");
+        assert_eq!(run(&seen, 0), Some(30.0), "what every job takes, whatever it reads");
+        assert_eq!(run(&[(1000, 10), (2000, 50), (3000, 90)], 100), Some(0.0));
+        // Days that take no longer for more bytes, or of one size, say that time does not follow bytes.
+        assert_eq!(run(&[(5, 60); 30], 40), Some(60.0));
+        assert_eq!(run(&[(5, 60); 30], 5000), None);
+        assert_eq!(run(&[(0, 60); 3], 1), None, "days without a byte say nothing of others");
+        assert_eq!(run(&[(1000, 90), (2000, 60), (3000, 30)], 3000), Some(60.0));
+    }
+
+    #[test]
+    fn the_bytes_of_a_length_are_the_same_line() {
+        let runs = [(1000, 60), (2000, 90), (3000, 120)].map(|(b, s)| (b, TimeDelta::seconds(s)));
+        let experience = Experience { runs: Runs::of(&runs), ..Experience::default() };
+        assert_eq!(experience.bytes_in(105.0 / 3600.0).map(|b| b.div_ceil(10) * 10), Some(2500));
+        assert_eq!(experience.bytes_in(20.0 / 3600.0), None, "every job runs for longer");
+        assert_eq!(Experience::default().bytes_in(1.0), None);
     }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::experience::{by_bytes, from_hours, hours};
+use super::experience::{from_hours, hours};
 use super::{Experience, Exposure};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedJob};
 use crate::spec::Idempotent;
 use crate::units;
 
@@ -78,20 +78,20 @@ impl LengthAdvice {
         let exposure = experience.exposure(&plan.job.queue);
         let (rate, start) = (exposure.rate()?, hours(experience.start()?));
         let best = best_length(start, rate);
-        let runs = || plan.jobs.iter().filter_map(|j| Some(hours(by_bytes(plan.history, j.bytes)?)));
-        let whole: f64 = runs().map(|run| expected(run, start, rate)).sum();
+        let runs: Option<Vec<f64>> = plan.jobs.iter().map(|job| experience.run(job.bytes)).collect();
+        let runs = runs?;
+        let whole: f64 = runs.iter().map(|run| expected(*run, start, rate)).sum();
         let means = plan.means();
         let can_split = plan.job.idempotent == Idempotent::Slice && (means.hours || means.ranges);
         let (remedy, changed) = if can_split {
-            let split = |run: f64| {
-                let parts = (run / best).ceil().max(1.0);
+            let split = |(job, run): (&PlannedJob, &f64)| {
+                let parts = (run / best).ceil().clamp(1.0, most_parts(plan, job));
                 parts * expected(run / parts, start, rate)
             };
-            let bytes_an_hour = plan.history.bytes as f64 * 3600.0 / plan.history.seconds.max(1) as f64;
-            let max_bytes = plain((bytes_an_hour * best) as u64);
-            (LengthRemedy::Split { max_bytes }, runs().map(split).sum::<f64>())
+            let max_bytes = plain(experience.bytes_in(best)?);
+            (LengthRemedy::Split { max_bytes }, plan.jobs.iter().zip(&runs).map(split).sum::<f64>())
         } else if plan.job.fallback_queue.is_none() {
-            (LengthRemedy::FallbackQueue, runs().map(|run| expected(run, start, 0.0)).sum())
+            (LengthRemedy::FallbackQueue, runs.iter().map(|run| expected(*run, start, 0.0)).sum())
         } else {
             return None;
         };
@@ -103,11 +103,23 @@ impl LengthAdvice {
             ran_s: seconds(hours(exposure.ran)),
             start_s: seconds(start),
             best_s: seconds(best),
-            longer_jobs: runs().filter(|run| *run > best).count() as u64,
+            longer_jobs: runs.iter().filter(|run| **run > best).count() as u64,
             saved_percent: (saved * 100.0) as u32,
             remedy,
         })
     }
+}
+
+/// How many parts a job can be cut into at the most.
+fn most_parts(plan: &Plan, job: &PlannedJob) -> f64 {
+    let stays = plan.unsplit.iter().any(|unsplit| unsplit.slice == job.slice);
+    let by_hour_alone = !plan.means().ranges;
+    let parts = match () {
+        () if stays || (by_hour_alone && job.slice.is_part()) => 1,
+        () if by_hour_alone => job.objects.min(24),
+        () => job.objects,
+    };
+    parts.max(1) as f64
 }
 
 fn seconds(hours: f64) -> u64 {
@@ -138,22 +150,19 @@ impl fmt::Display for LengthAdvice {
         };
         let exposure = Exposure { reclaims: self.reclaims, ran: from_hours(self.ran_s as f64 / 3600.0) };
         let rate = exposure.rate().unwrap_or_default();
-        write!(
-            f,
-            "{rate:.2} reclaims an hour on {} ({} in {}), ",
-            self.queue,
-            self.reclaims,
-            time(self.ran_s)
-        )?;
+        let (rate, ran) = (units::show_rate(rate), time(self.ran_s));
+        write!(f, "{rate} reclaims an hour on {} ({} in {ran}), ", self.queue, self.reclaims)?;
         write!(f, "{} to start: jobs of {} lose least", time(self.start_s), time(self.best_s))?;
         if self.best_s > ADVISED_BY_AWS {
             write!(f, " (AWS advises {} at most)", time(ADVISED_BY_AWS))?;
         }
-        write!(f, ", {} would run for longer; ", self.longer_jobs)?;
         match &self.remedy {
-            LengthRemedy::Split { max_bytes } => write!(f, "split: {{ max_bytes: {} }}", size(*max_bytes))?,
+            LengthRemedy::Split { max_bytes } => {
+                let (longer, max_bytes) = (self.longer_jobs, size(*max_bytes));
+                write!(f, ", {longer} would run for longer; split: {{ max_bytes: {max_bytes} }}")?;
+            }
             LengthRemedy::FallbackQueue => {
-                f.write_str("they cannot be split, but On-Demand hosts, or a job.fallback_queue of them,")?;
+                f.write_str("; On-Demand hosts, or a job.fallback_queue of them,")?;
             }
         }
         write!(f, " would spare {} % of the time", self.saved_percent)

@@ -88,7 +88,7 @@ impl Outlook {
 
 impl Left<'_> {
     fn takes(&self, experience: &Experience, now: DateTime<Utc>) -> Option<TimeDelta> {
-        let run = hours(experience.run(self.bytes)?);
+        let run = experience.run(self.bytes)?;
         let start = hours(experience.start().unwrap_or_default());
         let rate = experience.exposure(self.queue).rate().unwrap_or(0.0);
         let whole = expected(run, start, rate);

@@ -23,6 +23,11 @@ const AT_ONCE: usize = 4;
 pub(super) struct Listed(HashMap<(PlanDigest, SliceId, u32), PlannedJob>);
 
 impl Listed {
+    /// Whether there is a plan whose jobs read a manifest.
+    pub(super) fn is_needed(book: &Book) -> bool {
+        book.plans().values().any(|adopted| adopted.plan().job.reads == Reads::Manifest)
+    }
+
     /// Lists what the first `most` submissions among these decisions will read, where nobody has listed it before. What
     /// cannot be listed is told, and submitted later.
     pub(super) async fn list(

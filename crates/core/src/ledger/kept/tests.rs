@@ -99,6 +99,7 @@ fn every_fact() -> Vec<Fact> {
             peak_kib: Some(65_536),
             result: Some(JobResult { rows_read: Some(7), ..JobResult::default() }),
             result_ignored: Some(why("ignored")),
+            remark: Some(why("remarked")),
             sign: Some(why("heap")),
             log_tail: vec!["a line".to_owned()],
             log_stream: Some("load/default/1".to_owned()),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::fact::{Fact, Outcome};
 use crate::failure::FailureClass;
-use crate::plan::History;
+use crate::plan::{History, Unsplit};
 use crate::spec::Reads;
 use crate::testing::{Scene, at, ended, job, plan};
 
@@ -59,17 +59,17 @@ proptest! {
     }
 }
 
-/// A ledger with so many reclaims in ten hours on `spot`, where three jobs that each started after 3 minutes read 1 GiB
-/// each in an hour, and a plan with jobs of these sizes.
+/// A ledger with so many reclaims in ten hours on `spot`, where three jobs that each started after 3 minutes read 1, 2 and
+/// 3 GiB in as many hours, and a plan with jobs of these sizes.
 fn scene(reclaims: u32, sizes: &[u64]) -> (Scene, Plan) {
     let mut before = plan((1..=3).map(|of| job(of, 1, 0)).collect());
-    before.jobs.iter_mut().for_each(|j| j.bytes = GIB);
+    before.jobs.iter_mut().zip(1..).for_each(|(j, n)| j.bytes = n * GIB);
     let mut scene = Scene::of(before);
-    for (name, taken) in scene.submit().iter().zip([0, 0, 0]) {
-        let Fact::Ended(mut end) = ended(name, Outcome::Succeeded, true) else { unreachable!() };
+    for name in scene.submit() {
+        let hours = (scene.ledger.job(&name).unwrap().1.intended.bytes / GIB) as i64;
+        let Fact::Ended(mut end) = ended(&name, Outcome::Succeeded, true) else { unreachable!() };
         // The intents were stored at second 3.
-        (end.started_at, end.stopped_at) = (Some(at(183)), Some(at(3783)));
-        end.reclaims = taken;
+        (end.started_at, end.stopped_at) = (Some(at(183)), Some(at(183 + 3600 * hours)));
         scene.tell(Fact::Ended(end));
     }
     let mut lost = plan(vec![job(9, 1, 0)]);
@@ -79,10 +79,10 @@ fn scene(reclaims: u32, sizes: &[u64]) -> (Scene, Plan) {
     let Fact::Ended(mut end) = ended(&name, Outcome::Failed(FailureClass::HostLost), true) else {
         unreachable!()
     };
-    (end.attempts, end.reclaims, end.reclaimed_ms) = (reclaims, reclaims, 7 * 3_600_000);
+    (end.attempts, end.reclaims, end.reclaimed_ms) = (reclaims, reclaims, 4 * 3_600_000);
     scene.tell(Fact::Ended(end));
     let mut plan = plan((1..=sizes.len() as u32).map(|of| job(of, 1, 0)).collect());
-    plan.jobs.iter_mut().zip(sizes).for_each(|(j, bytes)| j.bytes = *bytes);
+    plan.jobs.iter_mut().zip(sizes).for_each(|(j, bytes)| (j.bytes, j.objects) = (*bytes, 1000));
     (plan.job.idempotent, plan.job.reads) = (Idempotent::Slice, Reads::Manifest);
     plan.history = History::of(&scene.ledger);
     (scene, plan)
@@ -128,6 +128,18 @@ fn nothing_is_said_where_nothing_is_gained_or_known() {
     let (scene, mut plan) = scene(5, &[8 * GIB]);
     plan.job.queue = "another".to_owned();
     none(&scene, &plan);
+}
+
+#[test]
+fn nothing_is_promised_that_a_split_cannot_give() {
+    let (scene, mut plan) = scene(5, &[8 * GIB]);
+    plan.jobs[0].objects = 1;
+    assert_eq!(advice(&scene, &plan), None, "a single object");
+    plan.jobs[0].objects = 1000;
+    assert!(advice(&scene, &plan).is_some());
+    let why = "all of it is of one hour".to_owned();
+    plan.unsplit = vec![Unsplit { slice: plan.jobs[0].slice.clone(), why }];
+    assert_eq!(advice(&scene, &plan), None, "it was tried");
 }
 
 #[test]

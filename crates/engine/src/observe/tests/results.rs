@@ -54,9 +54,12 @@ async fn a_result_that_cannot_be_read_just_now_is_waited_for() {
     let (world, mut engine) = one_job().await;
     say(&world, r#"{"slice": "condor/2018-10-01", "rows_read": 7}"#);
     world.cloud.succeed(0);
-    *lock(&world.journal.results_fail) = Some(ErrorKind::Throttled);
-    engine.observe().await.unwrap();
-    assert!(last(&world, 1).await.is_live(), "nothing is said of it yet");
+    for kind in [ErrorKind::Throttled, ErrorKind::Other] {
+        *lock(&world.journal.results_fail) = Some(kind);
+        engine.observe().await.unwrap();
+        assert!(last(&world, 1).await.is_live(), "nothing is said of it yet");
+        assert!(format!("{:?}", world.heard.all()).contains("looking again"));
+    }
     *lock(&world.journal.results_fail) = Some(ErrorKind::Denied);
     engine.observe().await.unwrap();
     let ended = ended(&world).await;
@@ -76,11 +79,18 @@ async fn a_job_that_promises_a_result_has_succeeded_only_with_it() {
     let mut engine = world.adopted(&plan).await;
     engine.advance().await.unwrap();
     world.cloud.succeed(0);
+    // What the store says is no verdict on the job.
+    *lock(&world.journal.results_fail) = Some(ErrorKind::Denied);
+    engine.advance().await.unwrap_err();
+    *lock(&world.journal.results_fail) = Some(ErrorKind::Other);
+    engine.advance().await.unwrap();
+    assert!(last(&world, 1).await.is_live());
+    *lock(&world.journal.results_fail) = None;
     engine.advance().await.unwrap();
     let tries = record(&world, 1).await.tries;
     assert_eq!((tries[0].failure(), tries.len()), (Some(FailureClass::Suspect), 2));
-    let reasons = &tries[0].ended.as_ref().unwrap().reasons;
-    assert!(reasons.contains("SUCCEEDED without its result: there is none"), "{reasons:?}");
+    let remark = tries[0].ended.as_ref().unwrap().remark.as_deref();
+    assert_eq!(remark, Some("SUCCEEDED without its result: there is none"));
     let second = world.cloud.jobs()[1].name.to_string();
     let text = br#"{"slice": "condor/2018-10-01"}"#;
     lock(&world.journal.results).insert(second, text.to_vec());
@@ -100,5 +110,5 @@ async fn a_job_that_vanished_and_left_its_result_has_succeeded() {
     assert!(engine.advance().await.unwrap().finished);
     let ended = ended(&world).await;
     assert_eq!(ended.outcome, Outcome::Succeeded);
-    assert!(ended.reasons.iter().any(|r| r.contains("its result is there")), "{:?}", ended.reasons);
+    assert!(ended.remark.as_deref().is_some_and(|r| r.contains("its result is there")), "{:?}", ended.remark);
 }

@@ -117,7 +117,7 @@ fn what_is_not_known_is_refused_with_how_to_write_it() {
             &["is neither a partition nor a part of one", "condor/2018-10-04"][..],
         ),
         (&["explain", "backfill.yaml", "eagle/2018-10-01"], &["nothing is known", "{service}/YYYY-MM-DD"]),
-        (&["logs", "backfill.yaml", "condor/2018-10-01"], &["no job of condor/2018-10-01 was submitted"]),
+        (&["logs", "backfill.yaml", "condor/2018-10-01"], &["there is no job of condor/2018-10-01"]),
         (&["plan", "backfill.yaml", "--only", "new"], &["neither a reason", "condor/2018-10-04"]),
         (&["plan", "backfill.yaml", "--only", "missing,condor/2018-10-01"], &["neither a reason"]),
         (&["run", "backfill.yaml", "--timeout", "90"], &["90", "unit"]),

@@ -58,13 +58,13 @@ fn past_the_deadline_what_waits_and_what_is_new_goes_to_the_fallback_queue() {
     sandbox.no_orphans();
 }
 
-/// What a plan says of a deadline once a job has told how long one takes.
+/// What a plan says of a deadline once three jobs have told how long one takes.
 #[test]
 fn a_plan_says_whether_its_deadline_can_be_kept() {
     let mut sandbox = sandbox!();
-    sandbox.fill(&["condor"], 3);
+    sandbox.fill(&["condor"], 5);
     sandbox.spec["job"]["fallback_queue"] = json!("large");
-    sandbox.spec["window"]["to"] = json!("2018-10-01");
+    sandbox.spec["window"]["to"] = json!("2018-10-03");
     let says = |sandbox: &mut Sandbox, deadline: &str, said: &str| {
         sandbox.spec["deadline"] = json!(deadline);
         sandbox.save();
@@ -82,7 +82,7 @@ fn a_plan_says_whether_its_deadline_can_be_kept() {
         "no job has succeeded yet, so nobody knows whether it can be kept",
     );
     sandbox.backfill(0);
-    sandbox.spec["window"]["to"] = json!("2018-10-03");
+    sandbox.spec["window"]["to"] = json!("2018-10-05");
     says(&mut sandbox, "2018-11-02T21:00Z", "2018-11-02 21:00Z can be kept: done at about 2018-10-31 21:");
     says(&mut sandbox, "2018-10-31T21:00:01Z", "would be missed on small (done at about 2018-10-31 21:");
 }

@@ -148,7 +148,7 @@ fn a_job_that_must_not_run_twice_asks_a_person() {
     let mark = ["mark", "backfill.yaml", "done", "--only", "condor/2018-10-02", "--reason", "loaded by hand"];
     let ran = sandbox.run(&mark).ended(6);
     ran.says(&["condor/2018-10-02", "pass --yes"]).is_one_clear_error();
-    sandbox.run(&[&mark[..], &["--yes"]].concat()).ended(0).says(&["these 1 days will be marked as done"]);
+    sandbox.run(&[&mark[..], &["--yes"]].concat()).ended(0).says(&["this day will be marked as done"]);
     sandbox.run(&[&mark[..], &["--yes"]].concat()).ended(0).says(&["nothing to mark"]);
     sandbox.backfill(0).prints(&["3 of 3 days done"]);
 

@@ -122,6 +122,12 @@ fn a_day_that_no_memory_holds_is_loaded_by_hour() {
     let status = sandbox.status();
     assert_eq!((&status["total"]["done"], &status["total"]["days"]), (&json!(5), &json!(5)), "{status}");
     sandbox.run(&["logs", "backfill.yaml", "condor/2018-10-03/07"]).ended(0);
+    sandbox
+        .run(&["logs", "backfill.yaml", "condor/2018-10-03"])
+        .ended(0)
+        .says(&["this is of its part condor/2018-10-03/"]);
+    let none = sandbox.run(&["logs", "backfill.yaml", "condor/2018-10-03/07", "--load", "2"]).ended(2);
+    none.says(&["there is no job of load 2 of condor/2018-10-03/07", "dayfill explain condor/2018-10-03"]);
 
     // Nothing is left to do; what changes is loaded again in the same parts, and only where it changed.
     sandbox
@@ -220,10 +226,37 @@ fn a_part_can_fail_be_marked_cancelled_and_loaded_again() {
         "2018-10-03",
         &["condor/2018-10-03/03", "condor/2018-10-03/07", "condor/2018-10-03/09"],
     );
-    let mark =
-        ["mark", "backfill.yaml", "failed", "--only", "condor/2018-10-03", "--reason", "wrong", "--yes"];
-    sandbox.run(&mark).ended(0);
+    // One part is not all of the day, which is to be loaded again whole.
+    let mark = |what: &str| {
+        let mark = ["mark", "backfill.yaml", "failed", "--only", what, "--reason", "wrong", "--yes"];
+        sandbox.run(&mark).ended(0)
+    };
+    mark("condor/2018-10-03/07").says(&["this day will be marked as failed", "condor/2018-10-03/07"]);
+    sandbox.run(&["plan", "backfill.yaml"]).ended(0).prints(&["Plan: 1 job for 1 day."]);
+    mark("condor/2018-10-03")
+        .says(&["of condor/2018-10-03 2 of 3 parts are loaded, and would be loaded again"]);
+    mark("condor/2018-10-03").says(&["nothing to mark"]);
     sandbox.run(&["plan", "backfill.yaml"]).ended(0).prints(&["Plan: 3 jobs for 1 day."]);
+}
+
+/// Of days that are all alike nobody can say that memory does not follow their bytes.
+#[test]
+fn of_days_of_one_size_the_one_that_no_memory_holds_is_cut_all_the_same() {
+    let sandbox = hourly(&format!(
+        "if [ \"${{SLICE#*/2018-10-03}}\" = \"$SLICE\" ]; then cat \"$LAKE/$PREFIX\"*/* > /dev/null; exit 0; fi\n{BY_PREFIX}"
+    ));
+    for day in 1..=5 {
+        for hour in 3..6 {
+            put(&sandbox, &format!("{day:02}/{hour:02}/0.log"), 150_000);
+        }
+    }
+    let cut = "cut into 3 parts: killed at 256 MiB, the most; what memory follows is not known";
+    sandbox.backfill(0).says(&["condor/2018-10-03", cut]);
+    is_loaded(
+        &sandbox,
+        "2018-10-03",
+        &["condor/2018-10-03/03", "condor/2018-10-03/04", "condor/2018-10-03/05"],
+    );
 }
 
 #[test]
@@ -234,6 +267,15 @@ fn only_jobs_that_replace_any_part_are_split() {
     one_that_no_memory_holds(&sandbox);
     sandbox.backfill(3).says(&["only `idempotent: slice` lets parts replace themselves"]);
     assert_eq!(split(&sandbox), [] as [Value; 0]);
+    // Each part would take the place of the day.
+    sandbox.spec["split"] = json!({ "max_bytes": "100KiB" });
+    sandbox.save();
+    let plan = sandbox.run(&["plan", "backfill.yaml"]).ended(0);
+    plan.prints(&[
+        "Not split: condor/2018-10-03 is larger",
+        "only a whole day replaces itself",
+        "Plan: 1 job for 1 day.",
+    ]);
 }
 
 /// Killed at random moments, while a day is cut before it is submitted and another when no memory holds it, the same

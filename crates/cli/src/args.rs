@@ -246,6 +246,9 @@ pub struct LogsArgs {
     /// Of which try; default: the last.
     #[arg(long, value_name = "N")]
     pub r#try: Option<u32>,
+    /// Of which load; default: the last.
+    #[arg(long, value_name = "N")]
+    pub load: Option<u32>,
     /// How many lines from the end.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub lines: u16,

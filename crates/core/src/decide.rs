@@ -14,7 +14,7 @@ use crate::fact::LiveStatus;
 use crate::failure::FailureClass;
 use crate::job::{JobName, Shape};
 use crate::ledger::{Adoption, Ledger, SliceRecord, Try, TryState};
-use crate::memory::{Model, Why};
+use crate::memory::{Model, Request, Why};
 use crate::partition::{PartitionId, SliceId};
 use crate::plan::{Plan, PlanDigest, PlannedJob};
 use crate::split::{Means, Most};
@@ -303,12 +303,18 @@ fn first(
     record: Option<&SliceRecord>,
     learned: &Learned<'_>,
 ) -> NextTry {
-    // What a slice itself once needed is better than what others did: the plan has it. Of a part of it nobody knows more,
-    // until others have taught something.
-    let of_heavy = record.is_some_and(|r| r.part.is_some()) && learned.model().rule().is_none();
-    let is_new = record.is_none_or(|r| r.tries.is_empty());
-    let request = || adopted.plan.request(learned.model(), job.bytes, job.objects);
-    let request = (is_new && !of_heavy && adopted.plan.reruns(&job.slice)).then(request);
+    // What a slice itself once needed is better than what others did: the plan has it. Of a part of one that was killed
+    // nobody knows more than that, until others have taught something.
+    let is_cut_since = adopted.job(&job.slice).is_none();
+    let request = if record.is_some_and(|r| !r.tries.is_empty()) {
+        Request { mib: job.memory_mib, why: Why::Before }
+    } else if is_cut_since && learned.model().rule().is_none() {
+        Request { mib: job.memory_mib, why: Why::Share }
+    } else {
+        adopted.plan.request(learned.model(), job.bytes, job.objects)
+    };
+    // Where nothing may run twice nothing is risked: it is what the YAML says.
+    let request = Some(request).filter(|_| adopted.plan.reruns(&job.slice));
     // A part goes on where the slice stood that it was cut from.
     let day = SliceId::whole(job.slice.partition().clone());
     let whole = learned.ledger.within(&day).filter(|(id, _)| **id != job.slice && job.slice.is_within(id));

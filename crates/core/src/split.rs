@@ -141,8 +141,8 @@ pub enum NoCut {
     OneHour,
     /// A job reads all that its prefix has.
     #[error(
-        "a job that reads a prefix is cut by hour alone, where the layout has one and the job is told {{prefix}} or \
-         {{hour}} (`reads: manifest`)"
+        "a job that reads a prefix is cut by hour alone, where the layout has one and the job is told {{prefix}}, {{hour}} \
+         or {{slice}} (`reads: manifest`)"
     )]
     Prefix,
 }

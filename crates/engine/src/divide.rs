@@ -130,8 +130,10 @@ pub async fn divide(
     let mut is_new = false;
     for (job, most) in plan.too_large() {
         is_new = true;
-        match plan.stays_whole(job, ledger) {
-            Some(why) => division.unsplit.push(Unsplit { slice: job.slice.clone(), why }),
+        match plan.stays_whole() {
+            Some(why) => {
+                division.unsplit.push(Unsplit { slice: job.slice.clone(), why: why.to_owned() });
+            }
             None => wanted.push((job, most)),
         }
     }

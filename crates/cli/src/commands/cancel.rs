@@ -39,7 +39,7 @@ async fn cancel(
         eprintln!("nothing to cancel: none of these days is planned, waiting or running");
         return Ok(Exit::Ok);
     }
-    eprintln!("these {} days will no longer be loaded:", days.len());
+    eprintln!("{} will no longer be loaded, until a new plan takes them up:", days::these(&days));
     days::name(&days);
     if !confirm("Go on?", args.yes)? {
         return Ok(Exit::Refused);

@@ -60,6 +60,11 @@ pub fn state(view: &View<'_>, known: &BTreeMap<PartitionId, DayState>, slice: &S
     if slice.is_part() { view.state_within(slice) } else { known.get(slice.partition()).copied() }
 }
 
+/// `these 2 days`
+pub fn these(days: &[SliceId]) -> String {
+    if days.len() == 1 { "this day".to_owned() } else { format!("these {} days", days.len()) }
+}
+
 /// Says which days, before anything happens to them.
 pub fn name(days: &[SliceId]) {
     for day in days.iter().take(NAMED) {

@@ -31,12 +31,18 @@ pub async fn run(args: MarkArgs, format: Format) -> Result<Exit, Failure> {
         );
     }
     let already = if mark == Mark::Done { DayState::Done } else { DayState::Failed };
-    let days: Vec<SliceId> = open.into_iter().filter(|(_, s)| *s != already).map(|(p, _)| p).collect();
+    // Of a day that was cut every part, or it is not all of it.
+    let is_so = |day: &SliceId, state: DayState| {
+        let view = view(&book);
+        let mut parts = view.slices(day.partition()).into_iter().filter(|s| s.is_part() && s.is_within(day));
+        state == already && parts.all(|part| view.state_within(&part) == Some(already))
+    };
+    let days: Vec<SliceId> = open.into_iter().filter(|(d, s)| !is_so(d, *s)).map(|(d, _)| d).collect();
     if days.is_empty() {
         eprintln!("nothing to mark: all of these days are {} already, or none is known", word(mark));
         return Ok(Exit::Ok);
     }
-    eprintln!("these {} days will be marked as {}:", days.len(), word(mark));
+    eprintln!("{} will be marked as {}:", days::these(&days), word(mark));
     days::name(&days);
     if mark == Mark::Failed {
         warn_of_loaded_parts(book.ledger(), &days);

@@ -85,7 +85,9 @@ fn text(view: &View<'_>, slice: &SliceId, record: Option<&SliceRecord>, next: &s
     let planned = view.plan.and_then(|p| p.job(slice)).map(|j| (j.objects, j.bytes));
     let tried = record.and_then(|r| r.tries.last()).map(|t| (t.intended.objects, t.intended.bytes));
     let part = record.and_then(|r| r.part.as_ref()).map(|(_, j)| (j.objects, j.bytes));
-    if let Some((objects, size)) = tried.or(planned).or(part) {
+    // What it was before it was cut says little of what its parts are now.
+    let is_whole = record.is_none_or(|r| r.divided.is_none());
+    if let Some((objects, size)) = tried.or(planned).or(part).filter(|_| is_whole) {
         let _ = write!(out, ": {} of {}", count(objects, "object"), bytes(size));
     }
     out.push('\n');
@@ -148,7 +150,7 @@ fn one_try(t: &Try) -> String {
             String::new()
         };
         let peak = ended.peak_kib.map_or_else(String::new, |kib| {
-            format!(", at most {} of memory", units::show_mib(kib.div_ceil(1024)))
+            format!(", {} of memory at its peak", units::show_mib(kib.div_ceil(1024)))
         });
         let _ =
             writeln!(out, "    ran {} to {} ({ran}), {attempts}{lost}{peak}", time(started), time(stopped));

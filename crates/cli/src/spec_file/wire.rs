@@ -44,6 +44,7 @@ pub(super) fn parts(root: &Node, findings: &mut Findings) -> SpecParts {
         split: fields.section("split", &["max_bytes", "max_objects"], findings).map(|fields| SplitParts {
             max_bytes: fields.text("max_bytes", findings),
             max_objects: fields.whole("max_objects", findings),
+            is_empty: fields.entries().next().is_none(),
         }),
         job: fields.section("job", &JOB, findings).map(|fields| job(&fields, findings)),
         retry: fields.section("retry", &["app", "spot", "start", "fallback_after"], findings).map_or_else(

@@ -54,6 +54,8 @@ pub struct Model {
     bounds: usize,
     /// The least that any of them needed, MiB.
     smallest: f64,
+    /// They differ in bytes or objects by enough to say whether memory follows either.
+    is_spread: bool,
 }
 
 impl Model {
@@ -66,7 +68,7 @@ impl Model {
         let smallest = smallest(&known);
         let bounds = known.iter().filter(|k| !k.is_exact()).count();
         let winner = if known.len() < ENOUGH { None } else { cheapest(&known, smallest, headroom) };
-        Self { winner, jobs: known.len(), bounds, smallest }
+        Self { winner, jobs: known.len(), bounds, smallest, is_spread: is_spread(observations) }
     }
 
     /// What memory follows; none where too few jobs have finished.
@@ -124,7 +126,8 @@ impl Model {
     }
 
     fn past_the_cap(&self, killed_mib: u64, bytes: u64, objects: u64, cap: u64) -> Next {
-        let Some(winner) = self.winner else {
+        let tells = |winner: &Winner| winner.candidate.rule != Rule::Flat || self.is_spread;
+        let Some(winner) = self.winner.filter(tells) else {
             // It may help, and the parts will tell.
             return Next::Split { parts: 2, rule: Rule::Flat, why: Why::Halves { killed_mib } };
         };
@@ -156,6 +159,16 @@ impl Model {
             limit,
         }
     }
+}
+
+/// Whether the largest has at least a quarter more bytes, or objects, than the smallest: of jobs that are all alike nobody
+/// can say that memory does not follow their input.
+fn is_spread(observations: &[Observation]) -> bool {
+    let spread = |of: fn(&Observation) -> u64| {
+        let (least, most) = (observations.iter().map(of).min(), observations.iter().map(of).max());
+        least.zip(most).is_some_and(|(least, most)| most as f64 >= 1.25 * least as f64 && most > least)
+    };
+    spread(|o| o.bytes) || spread(|o| o.objects)
 }
 
 /// The most that a job may ask for: `memory.max`, or the most that is sold below it. Where nothing is, the maximum

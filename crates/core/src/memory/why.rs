@@ -68,6 +68,10 @@ pub enum Limit {
 pub enum Why {
     /// Too few jobs have finished.
     Start,
+    /// The slice was loaded, or tried, before with so much.
+    Before,
+    /// It is a part of a slice that had more, and nothing is learned yet.
+    Share,
     /// The rule that would have cost the least at the finished jobs.
     Learned {
         /// What memory follows.
@@ -124,6 +128,8 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Start => f.write_str("memory.start: fewer than 3 jobs have finished"),
+            Self::Before => f.write_str("what it had when it was tried before, or what must follow that"),
+            Self::Share => f.write_str("its share of what the slice had that it was cut from"),
             Self::Learned { rule, base_mib, slope_mib, slack, jobs, bounds, limit } => {
                 write!(f, "{rule}: {}", gib(base_mib))?;
                 match rule {

@@ -6,7 +6,6 @@ use super::make::prefix;
 use super::{Plan, PlannedJob};
 use crate::fact::Split;
 use crate::keys::KeyReader;
-use crate::ledger::{Ledger, Try};
 use crate::measure::Measure;
 use crate::partition::{PartitionId, SliceId};
 use crate::spec::Idempotent;
@@ -21,14 +20,10 @@ impl Plan {
         jobs.filter(move |(job, most)| larger(most, job) && !is_said(job))
     }
 
-    /// Why a slice of a plan must not be cut, whatever its keys are, if so.
-    pub fn stays_whole(&self, job: &PlannedJob, ledger: &Ledger) -> Option<String> {
-        let whole = SliceId::whole(job.slice.partition().clone());
-        let has_started = ledger.within(&whole).any(|(_, r)| r.tries.iter().any(Try::has_started));
-        (self.job.idempotent == Idempotent::Partition && has_started).then(|| {
-            "something of it may be loaded, and only a whole day replaces itself (idempotent: partition)"
-                .to_owned()
-        })
+    /// Why no slice of the plan is cut, whatever its keys are, if so. Each part would put itself in the place of the day.
+    pub fn stays_whole(&self) -> Option<&'static str> {
+        let why = "only a whole day replaces itself (idempotent: partition)";
+        (self.job.idempotent == Idempotent::Partition).then_some(why)
     }
 
     /// The job of a part that a slice was cut into after its job had asked for `asked_mib`.
@@ -45,7 +40,9 @@ impl Plan {
         let bounds = self.job.memory;
         let share = measure.bytes as f64 / job.bytes.max(1) as f64;
         let mib = (asked_mib as f64 * share.min(1.0)).ceil() as u64;
-        let sold = self.platform().round_up(mib).unwrap_or(bounds.max_mib);
+        // As at first, what the person wrote is not rounded.
+        let is_more = mib > bounds.start_mib;
+        let sold = if is_more { self.platform().round_up(mib).unwrap_or(bounds.max_mib) } else { mib };
         PlannedJob {
             load: job.load,
             tries_before: 0,

@@ -116,14 +116,16 @@ impl Maker<'_> {
             })
             .collect();
         let due = || slices.iter().zip(&choices).filter(|(_, c)| matches!(c, Choice::Submit(_)));
-        let (choice, why) = match choices.first() {
-            Some(choice) if !is_cut => (*choice, None),
-            _ => match due().find_map(|(slice, c)| self.not_alone(slice, *c)) {
-                Some(why) => (Choice::Skip(SkipReason::NeedsPerson), Some(why)),
-                None => (Choice::Skip(SkipReason::NoData), None),
-            },
+        let of_person = || {
+            let emptied = || slices.iter().zip(&choices).find_map(|(slice, c)| self.emptied(slice, *c));
+            due().find_map(|(slice, _)| self.not_alone(slice)).or_else(emptied)
         };
-        let choice = if is_cut && why.is_none() { together(&choices) } else { choice };
+        let why = if is_cut { of_person() } else { None };
+        let choice = match (choices.first(), &why) {
+            (_, Some(_)) => Choice::Skip(SkipReason::NeedsPerson),
+            (Some(choice), None) if !is_cut => *choice,
+            _ => together(&choices),
+        };
         if matches!(choice, Choice::Submit(_)) {
             due().for_each(|(slice, _)| self.add_jobs(slice, jobs));
         }
@@ -131,18 +133,12 @@ impl Maker<'_> {
     }
 
     /// Why a part that is due must not be loaded without a person, if so.
-    fn not_alone(&self, slice: &SliceId, choice: Choice) -> Option<String> {
+    fn not_alone(&self, slice: &SliceId) -> Option<String> {
         let job = self.inputs.spec.job();
-        let is_loaded = self.inputs.ledger.standing(slice) == Standing::Done;
-        if choice == Choice::Submit(SubmitReason::Changed)
-            && is_loaded
-            && job.idempotent() == Idempotent::Partition
-        {
-            return Some(
-                "it was loaded in parts, and only a whole day replaces itself (idempotent: partition): remove what was \
-                 loaded, then `dayfill mark failed`"
-                    .to_owned(),
-            );
+        if job.idempotent() == Idempotent::Partition {
+            let why = "it was cut into parts, and only a whole day replaces itself (idempotent: partition): write \
+                       `idempotent: slice` if parts do, or load it by hand and `dayfill mark done`";
+            return Some(why.to_owned());
         }
         let layout = self.inputs.spec.source().layout();
         let templates = job.command().unwrap_or_default().iter().chain(job.environment().values());
@@ -154,6 +150,24 @@ impl Maker<'_> {
                  tell it {{hour}}"
             )
         })
+    }
+
+    /// What a person has to say of a part that has no objects any more and is not done with, if that is asked for.
+    fn emptied(&self, slice: &SliceId, choice: Choice) -> Option<String> {
+        let only = &self.inputs.only;
+        let record = self.inputs.ledger.slice(slice)?;
+        let asked = |reason| only.takes(slice.partition(), reason);
+        let has_failed = self.inputs.ledger.standing(slice) == Standing::Failed && !record.tries.is_empty();
+        match choice {
+            Choice::Skip(SkipReason::Gone) if asked(SubmitReason::Changed) => Some(format!(
+                "its part {slice} has no objects any more: remove what was loaded of it, then `dayfill mark done --only {slice}`"
+            )),
+            Choice::Skip(SkipReason::NoData) if has_failed && asked(SubmitReason::Failed) => Some(format!(
+                "its part {slice} failed, and has no objects any more: `dayfill mark done --only {slice}` if nothing of it \
+                 is to be loaded"
+            )),
+            _ => None,
+        }
     }
 
     /// The job of a slice, or of the parts that this plan cuts it into.

@@ -206,7 +206,7 @@ fn read_limits(parts: LimitsParts, problems: &mut Problems) -> Limits {
 
 /// Whole bytes: a size below that cuts nothing smaller.
 fn read_split(parts: &SplitParts, problems: &mut Problems) -> Option<Most> {
-    if parts.max_bytes.is_none() && parts.max_objects.is_none() {
+    if parts.is_empty {
         let help = "write { max_bytes: 4GiB }, { max_objects: 5000 } or both, or leave `split` out";
         problems.add("split", "it says nothing of how large a slice may be", help);
         return None;

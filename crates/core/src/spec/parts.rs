@@ -145,6 +145,8 @@ pub struct SplitParts {
     pub max_bytes: Option<String>,
     /// A number.
     pub max_objects: Option<u64>,
+    /// Nothing was written, not even what could not be read.
+    pub is_empty: bool,
 }
 
 /// What was written about prices, in dollars.

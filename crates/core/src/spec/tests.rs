@@ -275,13 +275,13 @@ fn one_thing_wrong_is_one_problem_with_a_remedy() {
             j.reads = Some("keys".to_owned());
         }),
         ("split", "nothing of how large", "max_bytes: 4GiB", |p, _, _, _| {
-            p.split = Some(SplitParts::default());
+            p.split = Some(SplitParts { is_empty: true, ..SplitParts::default() });
         }),
         ("split.max_objects", "no slice is that small", "from 1", |p, _, _, _| {
-            p.split = Some(SplitParts { max_objects: Some(0), max_bytes: None });
+            p.split = Some(SplitParts { max_objects: Some(0), ..SplitParts::default() });
         }),
         ("split.max_bytes", "no slice is that small", "4GiB", |p, _, _, _| {
-            p.split = Some(SplitParts { max_objects: None, max_bytes: Some("0GiB".to_owned()) });
+            p.split = Some(SplitParts { max_bytes: Some("0GiB".to_owned()), ..SplitParts::default() });
         }),
         ("job.command[1]", "{hours}", "{hour}", |_, _, _, j| {
             j.command = Some(vec!["run".to_owned(), "{hours}".to_owned()]);

@@ -20,7 +20,7 @@ fn desk(idempotent: &str) -> Desk {
         job.idempotent = some(idempotent);
         job.environment = vec![("PREFIX".to_owned(), "{prefix}".to_owned())];
         parts.source.as_mut().unwrap().layout = some("{service}/{year}/{month}/{day}/{hour}/");
-        parts.split = Some(SplitParts { max_bytes: some("1KiB"), max_objects: None });
+        parts.split = Some(SplitParts { max_bytes: some("1KiB"), ..SplitParts::default() });
     });
     for (of, bytes) in [(1, 1400), (2, 1300)] {
         let partition = slice(of).partition().clone();
@@ -111,10 +111,6 @@ fn what_comes_into_an_hour_that_had_nothing_is_a_change() {
     let plan = desk.plan();
     assert_eq!(plan.partitions[0].choice, Choice::Submit(SubmitReason::Changed));
     assert_eq!(planned(&plan), ["condor/2018-10-01/09 load 1: 5 of raw/condor/2018/10/01/09/"]);
-    desk.measured.parts.remove(&hour(1, 3));
-    desk.measured.parts.remove(&hour(1, 9));
-    desk.only = Only::default();
-    assert_eq!(desk.plan().partitions[0].choice, Choice::Skip(SkipReason::Changed), "one part is gone");
 }
 
 #[test]
@@ -136,27 +132,48 @@ fn a_day_with_a_part_under_way_is_running() {
 }
 
 #[test]
-fn only_a_whole_day_replaces_itself() {
-    let mut loaded = after("partition", &[true, true, true]);
-    loaded.measured.parts.insert(hour(1, 7), measure(&[("seven", 901)]));
-    loaded.only = "changed".parse().unwrap();
-    let plan = loaded.plan();
-    assert_eq!(plan.partitions[0].choice, Choice::Skip(SkipReason::NeedsPerson));
-    assert!(
-        plan.partitions[0].why.as_deref().unwrap().contains("dayfill mark failed"),
-        "{:?}",
-        plan.partitions[0]
-    );
-    // Nothing of a new day is loaded, so it may be cut; something of one that failed may be.
-    let desk = desk("partition");
-    let plan = desk.plan();
-    assert_eq!(plan.stays_whole(&plan.jobs[0], &desk.ledger), None);
-    let mut scene = Scene::of(plan.clone());
-    for name in scene.submit() {
-        scene.fail(&name, FailureClass::App);
+fn where_only_a_whole_day_replaces_itself_nothing_is_cut() {
+    assert!(desk("partition").plan().stays_whole().unwrap().contains("idempotent: partition"));
+    assert_eq!(desk("slice").plan().stays_whole(), None);
+    assert_eq!(desk("no").plan().stays_whole(), None);
+    // A day that was cut before somebody wrote so: no part of it may take the place of the day.
+    for ends in [[true, true, false], [true, true, true]] {
+        let mut cut = after("slice", &ends);
+        cut.spec = desk("partition").spec;
+        cut.measured.parts.insert(hour(1, 9), measure(&[("nine", 5)]));
+        cut.only = "changed,failed".parse().unwrap();
+        let plan = cut.plan();
+        assert_eq!(plan.partitions[0].choice, Choice::Skip(SkipReason::NeedsPerson), "{ends:?}");
+        assert!(
+            plan.partitions[0].why.as_deref().unwrap().contains("dayfill mark done"),
+            "{:?}",
+            plan.partitions[0]
+        );
+        assert_eq!(plan.jobs, []);
     }
-    let why = plan.stays_whole(&plan.jobs[0], &scene.ledger).unwrap();
-    assert!(why.contains("idempotent: partition"), "{why}");
+}
+
+#[test]
+fn a_part_without_any_objects_left_asks_a_person_and_is_then_done_with() {
+    let mut gone = after("slice", &[true, true, true]);
+    gone.measured.parts.remove(&hour(1, 3));
+    assert_eq!(
+        gone.plan().partitions[0].choice,
+        Choice::Skip(SkipReason::Changed),
+        "told, and not asked for"
+    );
+    gone.only = "changed".parse().unwrap();
+    let why = |desk: &Desk| desk.plan().partitions[0].why.clone().unwrap_or_default();
+    assert!(why(&gone).contains("dayfill mark done --only condor/2018-10-01/03"), "{}", why(&gone));
+    let mut failed = after("slice", &[true, true, false]);
+    failed.measured.parts.remove(&hour(1, 3));
+    assert_eq!(failed.plan().partitions[0].choice, Choice::Skip(SkipReason::NeedsPerson));
+    assert!(why(&failed).contains("failed, and has no objects any more"), "{}", why(&failed));
+    for desk in [&mut gone, &mut failed] {
+        let done = Fact::Marked { slice: hour(1, 3), mark: Mark::Done, reason: "removed".to_owned() };
+        desk.ledger.apply(done, crate::testing::stamp(99)).unwrap();
+        assert_eq!(desk.plan().partitions[0].choice, Choice::Skip(SkipReason::Done));
+    }
 }
 
 #[test]
@@ -263,23 +280,8 @@ fn a_cut_that_the_job_can_no_longer_read_needs_a_person() {
 }
 
 #[test]
-fn of_a_day_that_replaces_itself_as_a_whole_no_loaded_part_is_loaded_beside_one_that_failed() {
-    let mut desk = after("partition", &[true, true, false]);
-    desk.only = "changed,failed".parse().unwrap();
-    assert_eq!(planned(&desk.plan()), ["condor/2018-10-01/03 load 1: 500 of raw/condor/2018/10/01/03/"]);
-    desk.measured.parts.insert(hour(1, 7), measure(&[("seven", 901)]));
-    assert_eq!(desk.plan().partitions[0].choice, Choice::Skip(SkipReason::NeedsPerson));
-    assert_eq!(desk.plan().jobs, []);
-    // What came into an hour that had nothing replaces nothing.
-    let mut later = after("partition", &[true, true, true]);
-    later.measured.parts.insert(hour(1, 9), measure(&[("nine", 5)]));
-    later.only = "changed".parse().unwrap();
-    assert_eq!(planned(&later.plan()), ["condor/2018-10-01/09 load 1: 5 of raw/condor/2018/10/01/09/"]);
-}
-
-#[test]
 fn after_a_day_was_marked_as_failed_all_of_it_is_loaded() {
-    let mut desk = desk("partition");
+    let mut desk = desk("no");
     desk.cuts.insert(slice(1), Cut::Hours);
     let plan = desk.plan();
     let mut scene = Scene::of(plan.clone());

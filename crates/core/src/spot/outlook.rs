@@ -14,7 +14,7 @@ use crate::plan::{Plan, PlannedJob};
 
 /// When a backfill will be done if everything goes on as it did, beside when it should be.
 ///
-/// Every slice that is left takes one more job. A job takes what [`Experience::run`] says of its bytes, one that runs the
+/// Every slice that is left takes one more job. A job takes what [`Experience`] says of its bytes, one that runs the
 /// rest of it; starts, and reclaims at the rate of its queue, are added by [`expected`]; a queue with fewer than
 /// [`LEAST_RECLAIMS`](super::LEAST_RECLAIMS) reclaims counts as one that takes no hosts. The jobs are laid one after the
 /// other on as many places as `limits.in_flight` allows, each where it can begin first: those that run, then the largest

@@ -58,6 +58,19 @@ fn all_days_are_done_and_none_twice(percent: &str, seed: u64) -> usize {
     let begun = lines(&sandbox, "out/.begun").len();
     assert!(begun > partitions.len() || lost == 0, "no job was killed while it ran");
     assert!(begun <= partitions.len() + lost, "{begun} began, and {lost} were lost");
+    // What that cost is told by its cause.
+    let waste = sandbox.status()["waste"].clone();
+    let causes = waste["causes"].as_array().unwrap();
+    let hosts = causes.iter().find(|c| c["class"] == "host_lost");
+    assert_eq!(hosts.is_some(), lost > 0, "{waste}");
+    if let Some(hosts) = hosts {
+        assert!(hosts["jobs"].as_u64().unwrap() <= lost as u64 && hosts["jobs"] != 0, "{waste}");
+        // Each was taken after more than two seconds; all of them were killed within a minute of their start.
+        let minutes = hosts["lost_minutes"].as_f64().unwrap();
+        assert!(minutes > lost as f64 / 30.0 && minutes < lost as f64, "{lost} hosts, {minutes} minutes");
+        assert!(hosts["lost_gib_hours"].as_f64().unwrap() > 0.0);
+        sandbox.run(&["status", "backfill.yaml", "--by", "class"]).ended(0).prints(&["host lost"]);
+    }
     let mut each_day: Vec<String> = partitions;
     each_day.sort();
     assert_eq!(lines(&sandbox, "out/.done"), each_day);

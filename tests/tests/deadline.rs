@@ -79,7 +79,7 @@ fn a_plan_says_whether_its_deadline_can_be_kept() {
     says(
         &mut sandbox,
         "2018-10-31T21:00:01Z",
-        "no job has succeeded yet, so nobody knows whether it can be kept",
+        "too little is known of how long jobs take to say whether it can be kept",
     );
     sandbox.backfill(0);
     sandbox.spec["window"]["to"] = json!("2018-10-05");

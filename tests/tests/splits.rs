@@ -141,6 +141,20 @@ fn a_day_that_no_memory_holds_is_loaded_by_hour() {
     again.says(&["Plan: 2 jobs for 1 day."]);
     is_loaded(&sandbox, "2018-10-03", &[parts[0], parts[1], parts[2], "condor/2018-10-03/11"]);
     assert_eq!(split(&sandbox).len(), 1, "the split is kept");
+
+    // What is left of a part without objects only a person can know.
+    fs::remove_dir_all(sandbox.lake().join("logs/app/condor/2018/10/03/11")).unwrap();
+    sandbox.run(&["plan", "backfill.yaml"]).ended(0).prints(&["1 changed, not asked for"]);
+    let asks = sandbox.run(&["run", "backfill.yaml", "--yes", "--only", "changed"]).ended(7);
+    asks.says(&["Needs a person: condor/2018-10-03: its part condor/2018-10-03/11 has no objects any more"]);
+    let part = "condor/2018-10-03/11";
+    let mark = ["mark", "backfill.yaml", "done", "--only", part, "--reason", "removed", "--yes"];
+    sandbox.run(&mark).ended(0).says(&["this day will be marked as done", part]);
+    sandbox.run(&mark).ended(0).says(&["nothing to mark"]);
+    sandbox
+        .run(&["plan", "backfill.yaml"])
+        .ended(0)
+        .prints(&["Plan: 0 jobs for 0 days. Not in plan: 5 done."]);
     sandbox.no_orphans();
 }
 

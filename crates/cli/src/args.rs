@@ -24,7 +24,8 @@ then:        dayfill run backfill.yaml       (plans, asks, submits, watches)";
 /// Backfills date-partitioned data on S3 through AWS Batch, or on this machine.
 ///
 /// One YAML file says which days must be loaded and which container loads one day. dayfill measures every day,
-/// submits one job a day, each exactly once, and sees every day through to done, past OOM kills and lost hosts.
+/// submits a job for each, or several for one that is too large, each exactly once, and sees every day through to done,
+/// past OOM kills and lost hosts.
 #[derive(Debug, Parser)]
 #[command(name = "dayfill", version, after_help = EXIT_CODES, max_term_width = 110, infer_subcommands = false)]
 pub struct Cli {
@@ -246,7 +247,7 @@ pub struct LogsArgs {
     /// Of which try; default: the last.
     #[arg(long, value_name = "N")]
     pub r#try: Option<u32>,
-    /// Of which load; default: the last.
+    /// Of which load; default: the last that has such a try.
     #[arg(long, value_name = "N")]
     pub load: Option<u32>,
     /// How many lines from the end.

@@ -50,13 +50,8 @@ async fn cancel(
         let view = View { ledger, plan, now };
         let states = view.partitions();
         let still = days.iter().filter(|d| days::state(&view, &states, d).is_some_and(is_open));
-        let within = |day: &SliceId| {
-            let all = view.slices(day.partition());
-            let day = day.clone();
-            all.into_iter().filter(move |slice| slice.is_within(&day))
-        };
         // Of a day that was cut, what is loaded stays so.
-        let open = still.flat_map(within).filter(|slice| {
+        let open = still.flat_map(|day| days::slices(&view, day)).filter(|slice| {
             ledger.slice(slice).is_none_or(|r| r.verdict.is_none() || view.is_taken_up(slice))
         });
         open.map(|slice| Fact::Cancelled { slice, reason: args.reason.clone() }).collect()

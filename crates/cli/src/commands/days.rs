@@ -60,6 +60,11 @@ pub fn state(view: &View<'_>, known: &BTreeMap<PartitionId, DayState>, slice: &S
     if slice.is_part() { view.state_within(slice) } else { known.get(slice.partition()).copied() }
 }
 
+/// The slices that stand for a day, or for a part of one.
+pub fn slices(view: &View<'_>, day: &SliceId) -> Vec<SliceId> {
+    view.slices(day.partition()).into_iter().filter(|slice| slice.is_within(day)).collect()
+}
+
 /// `these 2 days`
 pub fn these(days: &[SliceId]) -> String {
     if days.len() == 1 { "this day".to_owned() } else { format!("these {} days", days.len()) }

@@ -3,7 +3,7 @@
 use dayfill_core::fact::{Fact, Mark};
 use dayfill_core::ledger::{Ledger, Standing};
 use dayfill_core::partition::SliceId;
-use dayfill_core::report::DayState;
+use dayfill_core::report::View;
 
 use super::days;
 use crate::args::{Format, MarkArgs, MarkAs};
@@ -30,14 +30,11 @@ pub async fn run(args: MarkArgs, format: Format) -> Result<Exit, Failure> {
             Failure::new(Exit::Refused, what).hint("wait for it, or end it first with dayfill cancel")
         );
     }
-    let already = if mark == Mark::Done { DayState::Done } else { DayState::Failed };
-    // Of a day that was cut every part, or it is not all of it.
-    let is_so = |day: &SliceId, state: DayState| {
+    let is_so = |day: &SliceId| {
         let view = view(&book);
-        let mut parts = view.slices(day.partition()).into_iter().filter(|s| s.is_part() && s.is_within(day));
-        state == already && parts.all(|part| view.state_within(&part) == Some(already))
+        days::slices(&view, day).iter().all(|slice| is_marked(book.ledger(), slice, mark))
     };
-    let days: Vec<SliceId> = open.into_iter().filter(|(d, s)| !is_so(d, *s)).map(|(d, _)| d).collect();
+    let days: Vec<SliceId> = open.into_iter().map(|(d, _)| d).filter(|d| !is_so(d)).collect();
     if days.is_empty() {
         eprintln!("nothing to mark: all of these days are {} already, or none is known", word(mark));
         return Ok(Exit::Ok);
@@ -50,11 +47,13 @@ pub async fn run(args: MarkArgs, format: Format) -> Result<Exit, Failure> {
     if !confirm("Go on?", args.yes)? {
         return Ok(Exit::Refused);
     }
-    book.append(|ledger, _| {
+    let now = book.clock().now();
+    book.append(|ledger, plans| {
         // A job may have been submitted since the question.
-        let still = days.iter().filter(|p| !is_live(ledger, p));
-        let fact = |s: &SliceId| Fact::Marked { slice: s.clone(), mark, reason: args.reason.clone() };
-        still.map(fact).collect()
+        let still = days.iter().filter(|day| !is_live(ledger, day));
+        let view = View { ledger, plan: ledger.adopted().and_then(|a| plans.get(&a.digest)), now };
+        let slices = still.flat_map(|day| days::slices(&view, day));
+        slices.map(|slice| Fact::Marked { slice, mark, reason: args.reason.clone() }).collect()
     })
     .await?;
     if let Some(engine) = engine {
@@ -79,6 +78,17 @@ fn warn_of_loaded_parts(ledger: &Ledger, days: &[SliceId]) {
                 parts.len()
             );
         }
+    }
+}
+
+/// Whether it is all the same if it is marked so. A slice that a job has loaded may be marked as done: then it is, whatever
+/// becomes of its objects.
+fn is_marked(ledger: &Ledger, slice: &SliceId, mark: Mark) -> bool {
+    let loaded_by_job =
+        || ledger.slice(slice).is_some_and(|r| r.loaded.as_ref().is_some_and(|l| l.by.is_some()));
+    match mark {
+        Mark::Done => ledger.standing(slice) == Standing::Done && !loaded_by_job(),
+        Mark::Failed => ledger.standing(slice) == Standing::Failed,
     }
 }
 

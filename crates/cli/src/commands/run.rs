@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use dayfill_core::plan::{Only, Plan};
+use dayfill_core::plan::{Choice, Only, Plan, PlannedPartition, SkipReason};
 use dayfill_engine::book::Book;
 
 use super::submit::{adopt_plan, check_limit};
@@ -40,7 +40,15 @@ async fn run_at(site: &Site, backfill: &Backfill, args: RunArgs, format: Format)
         }
         adopt_plan(&mut book, &plan, site).await?;
     }
-    watching::watch(site, &backfill.bucket, book, args.timeout, &progress, format).await
+    let ended = watching::watch(site, &backfill.bucket, book, args.timeout, &progress, format).await?;
+    // What the plan asked a person is not in the journal.
+    let asks = |p: &PlannedPartition| p.choice == Choice::Skip(SkipReason::NeedsPerson);
+    let is_over = matches!(ended, Exit::Ok | Exit::FailedDays);
+    if is_over && plan.partitions.iter().any(asks) {
+        eprintln!("a person has to decide: see `dayfill plan`, then `dayfill mark`");
+        return Ok(Exit::NeedsPerson);
+    }
+    Ok(ended)
 }
 
 fn ask(plan: &Plan, progress: &Progress, yes: bool) -> Result<bool, Failure> {

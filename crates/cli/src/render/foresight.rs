@@ -22,7 +22,10 @@ fn kept(plan: &Plan, deadline: PlannedDeadline) -> String {
     let fallback = plan.job.fallback_queue.as_deref().unwrap_or("no other queue");
     match deadline.done_by {
         _ if deadline.at <= plan.made_at => format!("{at} has passed: jobs go to {fallback} at once"),
-        None => format!("{at}; no job has succeeded yet, so nobody knows whether it can be kept"),
+        None => format!(
+            "{at}; too little is known of how long jobs take to say whether it can be kept (fewer than 3 have succeeded, or a \
+             day has more than 8 times the bytes of any that has)"
+        ),
         Some(done_by) if done_by <= deadline.at => {
             format!("{at} can be kept: done at about {}", time(done_by))
         }

@@ -49,7 +49,11 @@ pub(super) fn brake(
     let before = given_up.len();
     given_up.extend(giving_up.map(|(slice, _)| slice.partition()));
     let (given_up, is_more) = (given_up.len(), given_up.len() > before);
-    let is_open = |r: &SliceRecord| r.live().next().is_some() || (r.verdict.is_none() && r.divided.is_none());
+    // Under way since the plan was adopted, whether or not it has come to an end since.
+    let is_open = |r: &SliceRecord| match &r.verdict {
+        Some(verdict) => verdict.stamp().segment > adoption.stamp.segment || r.live().next().is_some(),
+        None => r.divided.is_none() || r.live().next().is_some(),
+    };
     let under_way = ledger.slices().filter(|(_, r)| is_open(r)).map(|(slice, _)| slice.partition());
     let planned = adopted.plan.jobs.iter().map(|job| job.slice.partition());
     // A plan may be adopted for a few days, or for another deadline alone, while many others are under way.

@@ -110,7 +110,8 @@ pub enum Why {
         /// MiB that were not enough.
         killed_mib: u64,
     },
-    /// A job was killed at all that it may have, and too few jobs have finished to say what memory follows.
+    /// A job was killed at all that it may have, and too few jobs have finished, or all are too much alike, to say what
+    /// memory follows.
     Halves {
         /// MiB that were not enough.
         killed_mib: u64,

@@ -14,7 +14,7 @@ use crate::spot::{Experience, LengthAdvice, Outlook};
 pub struct PlannedDeadline {
     /// The deadline.
     pub at: DateTime<Utc>,
-    /// When all is expected to be done on the first queue; none where no job has succeeded yet.
+    /// When all is expected to be done on the first queue; none where too little is known of how long jobs take.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub done_by: Option<DateTime<Utc>>,
 }

@@ -137,7 +137,7 @@ impl Maker<'_> {
         let job = self.inputs.spec.job();
         if job.idempotent() == Idempotent::Partition {
             let why = "it was cut into parts, and only a whole day replaces itself (idempotent: partition): write \
-                       `idempotent: slice` if parts do, or load it by hand and `dayfill mark done`";
+                       `idempotent: slice` if parts do, or load it by hand and `dayfill mark … done`";
             return Some(why.to_owned());
         }
         let layout = self.inputs.spec.source().layout();
@@ -160,10 +160,10 @@ impl Maker<'_> {
         let has_failed = self.inputs.ledger.standing(slice) == Standing::Failed && !record.tries.is_empty();
         match choice {
             Choice::Skip(SkipReason::Gone) if asked(SubmitReason::Changed) => Some(format!(
-                "its part {slice} has no objects any more: remove what was loaded of it, then `dayfill mark done --only {slice}`"
+                "its part {slice} has no objects any more: remove what was loaded of it, then `dayfill mark … done --only {slice} --reason …`"
             )),
             Choice::Skip(SkipReason::NoData) if has_failed && asked(SubmitReason::Failed) => Some(format!(
-                "its part {slice} failed, and has no objects any more: `dayfill mark done --only {slice}` if nothing of it \
+                "its part {slice} failed, and has no objects any more: `dayfill mark … done --only {slice} --reason …` if nothing of it \
                  is to be loaded"
             )),
             _ => None,

@@ -102,7 +102,9 @@ impl Experience {
             }
             exposure.ran += t.reclaimed() + t.ran_last(now);
             starts.extend(started_after(t));
-            if t.state == TryState::Ended(Outcome::Succeeded) {
+            // Of a job that vanished nobody knows how long it ran.
+            let is_timed = t.ended.as_ref().is_some_and(|e| e.started_at.is_some() && e.stopped_at.is_some());
+            if t.state == TryState::Ended(Outcome::Succeeded) && is_timed {
                 runs.push((t.intended.bytes, t.ran_last(now)));
             }
         }

@@ -59,7 +59,7 @@ impl Outlook {
         Self { deadline, left: left.len(), done_by }
     }
 
-    /// When all will be done; nothing where no job has succeeded yet, so that nobody knows how long one takes.
+    /// When all will be done; nothing where it is not known how long each of the jobs takes.
     pub fn done_by(&self) -> Option<DateTime<Utc>> {
         self.done_by
     }

@@ -137,3 +137,26 @@ fn a_refusal_does_not_stop_a_plan_that_leaves_its_day_out() {
     assert_eq!(scene.ledger.stopped(), None);
     assert_eq!(scene.submit_one().slice, slice(2));
 }
+
+#[test]
+fn a_plan_for_nothing_new_leaves_the_breaker_as_it_is() {
+    let days = |jobs: u32| {
+        let mut days = plan((1..=jobs).map(|of| job(of, 1, 0)).collect());
+        days.limits.stop_after = Some(StopAfter::Percent(20.0));
+        days
+    };
+    let mut scene = Scene::of(days(10));
+    let names = scene.submit();
+    // Another deadline, say, while all are under way.
+    scene.adopt(later(days(0)));
+    for name in &names[..8] {
+        scene.succeed(name);
+    }
+    scene.fail(&names[8], FailureClass::Stuck);
+    scene.settle();
+    assert_eq!(scene.ledger.stopped(), None, "one of ten, not of two, and not of none");
+    scene.fail(&names[9], FailureClass::Stuck);
+    scene.settle();
+    let why = scene.ledger.stopped().unwrap().why.clone();
+    assert!(why.starts_with("2 of 10 days were given up"), "{why}");
+}

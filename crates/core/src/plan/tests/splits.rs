@@ -145,7 +145,7 @@ fn where_only_a_whole_day_replaces_itself_nothing_is_cut() {
         let plan = cut.plan();
         assert_eq!(plan.partitions[0].choice, Choice::Skip(SkipReason::NeedsPerson), "{ends:?}");
         assert!(
-            plan.partitions[0].why.as_deref().unwrap().contains("dayfill mark done"),
+            plan.partitions[0].why.as_deref().unwrap().contains("dayfill mark … done"),
             "{:?}",
             plan.partitions[0]
         );
@@ -164,7 +164,7 @@ fn a_part_without_any_objects_left_asks_a_person_and_is_then_done_with() {
     );
     gone.only = "changed".parse().unwrap();
     let why = |desk: &Desk| desk.plan().partitions[0].why.clone().unwrap_or_default();
-    assert!(why(&gone).contains("dayfill mark done --only condor/2018-10-01/03"), "{}", why(&gone));
+    assert!(why(&gone).contains("done --only condor/2018-10-01/03"), "{}", why(&gone));
     let mut failed = after("slice", &[true, true, false]);
     failed.measured.parts.remove(&hour(1, 3));
     assert_eq!(failed.plan().partitions[0].choice, Choice::Skip(SkipReason::NeedsPerson));

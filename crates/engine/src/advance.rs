@@ -214,8 +214,11 @@ fn fact_of(
     let slice = slice.clone();
     match decision {
         Decision::Wait | Decision::Submit(_) => None,
-        // What is to be cut only since somebody else wrote is cut by the next step.
-        Decision::Split { .. } => cuts.get(&slice).cloned(),
+        // What is to be cut, or cut for another plan, only since somebody else wrote is cut by the next step.
+        Decision::Split { plan, .. } => {
+            let is_other = |fact: &&Fact| matches!(fact, Fact::Split(split) if split.plan != *plan);
+            cuts.get(&slice).filter(|fact| !is_other(fact)).cloned()
+        }
         Decision::Terminate { job, why, moves_to } => {
             let asked = ledger.job(job).is_some_and(|(_, t)| t.ending.is_some());
             let ending = || Fact::Ending { name: job.clone(), why: why.clone(), moves_to: moves_to.clone() };

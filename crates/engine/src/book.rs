@@ -16,6 +16,9 @@ use crate::snapshot::{self, Snapshot};
 /// with the whole ledger in it.
 const EVERY: u64 = 100;
 
+/// How often the journal is listed before a number that is missing counts as missing.
+const LOOKS: u32 = 3;
+
 /// A journal that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
@@ -101,7 +104,7 @@ impl Book {
         let mut book = Self { journal, clock, ledger, plans, next: 1, last: None, kept: 0, every };
         let stored = match book.resume().await? {
             Some(rest) => rest,
-            None => book.journal.segments(1).await?,
+            None => book.segments(1).await?,
         };
         book.read_all(stored).await?;
         Ok(book)
@@ -118,7 +121,7 @@ impl Book {
         let Some(Snapshot { last, ledger }) = kept.and_then(|bytes| snapshot::read(&bytes)) else {
             return Ok(None);
         };
-        let mut stored = self.journal.segments(last.segment).await?;
+        let mut stored = self.segments(last.segment).await?;
         let fits = |s: &StoredSegment| {
             s.number == last.segment && segment::read(s.number, &s.bytes).is_ok_and(|(h, _)| h == last)
         };
@@ -160,8 +163,21 @@ impl Book {
 
     /// Reads what others have written since.
     pub async fn refresh(&mut self) -> Result<(), BookError> {
-        let stored = self.journal.segments(self.next).await?;
+        let stored = self.segments(self.next).await?;
         self.read_all(stored).await
+    }
+
+    /// The segments from this number on. A listing of a folder is not of one moment: of two files that come while it is
+    /// read it may have the later and not the earlier. What is missing for good is still missing at the next look.
+    async fn segments(&self, from: u64) -> Result<Vec<StoredSegment>, PortError> {
+        let mut stored = self.journal.segments(from).await?;
+        for _ in 1..LOOKS {
+            if stored.iter().map(|s| s.number).eq((from..).take(stored.len())) {
+                break;
+            }
+            stored = self.journal.segments(from).await?;
+        }
+        Ok(stored)
     }
 
     async fn read_all(&mut self, stored: Vec<StoredSegment>) -> Result<(), BookError> {
@@ -232,7 +248,7 @@ impl Book {
                 return Ok(true);
             }
             let mut own = false;
-            for stored in self.journal.segments(number).await? {
+            for stored in self.segments(number).await? {
                 // A write whose answer was lost and that was repeated finds its own segment in the way.
                 own |= self.read(stored)? == nonce;
             }

@@ -2,7 +2,7 @@ use dayfill_core::fact::Intended;
 
 use super::*;
 use crate::ports::ErrorKind;
-use crate::testing::{OnCreate, World, opened, plan};
+use crate::testing::{OnCreate, World, lock, opened, plan};
 
 mod snapshots;
 
@@ -144,6 +144,21 @@ mod refusals {
         );
         world.journal.remove(1);
         assert!(refused(&world).await.contains("segment 1 is missing, although segment 2"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_number_that_a_listing_overlooked_is_no_gap() {
+        let world = World::new();
+        world.journal.write(&[opened()]);
+        let mut own = book(&world).await.unwrap();
+        world.journal.write(&[stopped("a")]);
+        world.journal.write(&[stopped("b")]);
+        // It came while the folder was read, as the one after it did.
+        *lock(&world.journal.overlooks) = Some(2);
+        own.refresh().await.unwrap();
+        assert_eq!(own.ledger().facts(), 3);
+        *lock(&world.journal.overlooks) = Some(1);
+        assert_eq!(book(&world).await.unwrap().ledger().facts(), 3);
     }
 
     #[tokio::test(start_paused = true)]

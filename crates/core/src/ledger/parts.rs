@@ -3,18 +3,21 @@
 use super::{Divided, Ledger, SliceRecord, Stamp, Standing};
 use crate::fact::Split;
 use crate::partition::{PartitionId, SliceId};
-use crate::split::Cuts;
+use crate::split::{Cut, Cuts};
+
+/// Where a slice is cut, if it is.
+fn cut((slice, record): (&SliceId, &SliceRecord)) -> Option<(SliceId, Cut)> {
+    Some((slice.clone(), record.divided.as_ref()?.cut.clone()))
+}
 
 impl Ledger {
     /// Every cut that was made.
     pub fn cuts(&self) -> Cuts {
-        let cut = |(id, r): (&SliceId, &SliceRecord)| Some((id.clone(), r.divided.as_ref()?.cut.clone()));
         self.slices.iter().filter_map(cut).collect()
     }
 
     /// Every cut of this partition.
     pub fn cuts_of(&self, partition: &PartitionId) -> Cuts {
-        let cut = |(id, r): (&SliceId, &SliceRecord)| Some((id.clone(), r.divided.as_ref()?.cut.clone()));
         self.within(&SliceId::whole(partition.clone())).filter_map(cut).collect()
     }
 

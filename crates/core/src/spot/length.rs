@@ -8,6 +8,7 @@ use super::experience::{from_hours, hours};
 use super::{Experience, Exposure};
 use crate::plan::{Plan, PlannedJob};
 use crate::spec::Idempotent;
+use crate::split::Means;
 use crate::units;
 
 /// What AWS says of Spot: "the runtime for your jobs is typically 30 minutes or less" (AWS Batch User Guide, Best practices,
@@ -85,7 +86,7 @@ impl LengthAdvice {
         let can_split = plan.job.idempotent == Idempotent::Slice && (means.hours || means.ranges);
         let (remedy, changed) = if can_split {
             let split = |(job, run): (&PlannedJob, &f64)| {
-                let parts = (run / best).ceil().clamp(1.0, most_parts(plan, job));
+                let parts = (run / best).ceil().clamp(1.0, most_parts(plan, means, job));
                 parts * expected(run / parts, start, rate)
             };
             let max_bytes = plain(experience.bytes_in(best)?);
@@ -111,9 +112,9 @@ impl LengthAdvice {
 }
 
 /// How many parts a job can be cut into at the most.
-fn most_parts(plan: &Plan, job: &PlannedJob) -> f64 {
+fn most_parts(plan: &Plan, means: Means, job: &PlannedJob) -> f64 {
     let stays = plan.unsplit.iter().any(|unsplit| unsplit.slice == job.slice);
-    let by_hour_alone = !plan.means().ranges;
+    let by_hour_alone = !means.ranges;
     let parts = match () {
         () if stays || (by_hour_alone && job.slice.is_part()) => 1,
         () if by_hour_alone => job.objects.min(24),

@@ -1,4 +1,5 @@
 use dayfill_core::result::JobResult;
+use dayfill_core::spec::Success;
 
 use super::*;
 use crate::testing::lock;

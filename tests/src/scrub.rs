@@ -5,9 +5,10 @@ use regex::Regex;
 use crate::sandbox::Sandbox;
 
 /// What differs, and what stands for it.
-const CHANGING: [(&str, &str); 11] = [
+const CHANGING: [(&str, &str); 12] = [
     // Of a job that ends at once nobody may have measured anything.
     (r", at most [\d.]+ [KMG]iB of memory", ""),
+    (r", [\d.]+ [KMG]iB of memory at its peak", ""),
     (r"Asked for and not used: .*\n", ""),
     (r#""unused": \{\s+"jobs": \d+"#, r#""unused": {"jobs": N"#),
     (r#""(lost_minutes|lost_gib_hours|unused_gib_hours|total_gib_hours)": [\d.e-]+"#, r#""$1": N"#),
